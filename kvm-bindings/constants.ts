@@ -1,0 +1,115 @@
+/**
+ * Numbers of the Linux user-space API that the bindings take as arguments, under their C names.
+ * x86-64 values; the oracle test proves each against the system's headers.
+ */
+
+// open(2)
+export const O_RDONLY = 0o0
+export const O_WRONLY = 0o1
+export const O_RDWR = 0o2
+export const O_CREAT = 0o100
+export const O_EXCL = 0o200
+export const O_TRUNC = 0o1000
+export const O_NONBLOCK = 0o4000
+export const O_DIRECTORY = 0o200000
+export const O_NOFOLLOW = 0o400000
+export const O_CLOEXEC = 0o2000000
+
+// mmap(2)
+export const PROT_NONE = 0
+export const PROT_READ = 1
+export const PROT_WRITE = 2
+export const MAP_SHARED = 0x01
+export const MAP_PRIVATE = 0x02
+export const MAP_ANONYMOUS = 0x20
+export const MAP_NORESERVE = 0x4000
+export const MAP_POPULATE = 0x8000
+
+// memfd_create(2), eventfd(2)
+export const MFD_CLOEXEC = 0x1
+export const MFD_ALLOW_SEALING = 0x2
+export const EFD_SEMAPHORE = 0o1
+export const EFD_NONBLOCK = 0o4000
+export const EFD_CLOEXEC = 0o2000000
+
+// epoll(7)
+export const EPOLL_CLOEXEC = 0o2000000
+export const EPOLL_CTL_ADD = 1
+export const EPOLL_CTL_DEL = 2
+export const EPOLL_CTL_MOD = 3
+export const EPOLLIN = 0x001
+export const EPOLLOUT = 0x004
+export const EPOLLERR = 0x008
+export const EPOLLHUP = 0x010
+export const EPOLLRDHUP = 0x2000
+export const EPOLLEXCLUSIVE = 0x10000000
+export const EPOLLONESHOT = 0x40000000
+export const EPOLLET = 0x80000000
+
+// sigaction(2)
+export const SA_RESTART = 0x10000000
+
+// syscall(2)
+export const SYS_gettid = 186
+export const SYS_tgkill = 234
+
+// errno(3), the few that code here decides on; every other one travels as a name in SyscallError.code
+export const EINTR = 4
+export const E2BIG = 7
+export const EAGAIN = 11
+
+// KVM_SET_USER_MEMORY_REGION
+export const KVM_MEM_LOG_DIRTY_PAGES = 1
+export const KVM_MEM_READONLY = 2
+
+// KVM_IRQFD, KVM_IOEVENTFD, KVM_SIGNAL_MSI, KVM_CREATE_PIT2
+export const KVM_IRQFD_FLAG_DEASSIGN = 1
+export const KVM_IRQFD_FLAG_RESAMPLE = 2
+export const KVM_IOEVENTFD_FLAG_DATAMATCH = 1
+export const KVM_IOEVENTFD_FLAG_PIO = 2
+export const KVM_IOEVENTFD_FLAG_DEASSIGN = 4
+export const KVM_MSI_VALID_DEVID = 1
+export const KVM_PIT_SPEAKER_DUMMY = 1
+
+// KVM_GET_IRQCHIP
+export const KVM_IRQCHIP_PIC_MASTER = 0
+export const KVM_IRQCHIP_PIC_SLAVE = 1
+export const KVM_IRQCHIP_IOAPIC = 2
+
+// KVM_SET_CLOCK
+export const KVM_CLOCK_TSC_STABLE = 2
+export const KVM_CLOCK_REALTIME = 4
+export const KVM_CLOCK_HOST_TSC = 8
+
+// KVM_SET_CPUID2
+export const KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1
+
+// KVM_SET_MP_STATE
+export const KVM_MP_STATE_RUNNABLE = 0
+export const KVM_MP_STATE_UNINITIALIZED = 1
+export const KVM_MP_STATE_INIT_RECEIVED = 2
+export const KVM_MP_STATE_HALTED = 3
+export const KVM_MP_STATE_SIPI_RECEIVED = 4
+
+// KVM_SET_VCPU_EVENTS
+export const KVM_VCPUEVENT_VALID_NMI_PENDING = 0x01
+export const KVM_VCPUEVENT_VALID_SIPI_VECTOR = 0x02
+export const KVM_VCPUEVENT_VALID_SHADOW = 0x04
+export const KVM_VCPUEVENT_VALID_SMM = 0x08
+export const KVM_VCPUEVENT_VALID_PAYLOAD = 0x10
+export const KVM_VCPUEVENT_VALID_TRIPLE_FAULT = 0x20
+
+// KVM_SET_GUEST_DEBUG
+export const KVM_GUESTDBG_ENABLE = 0x1
+export const KVM_GUESTDBG_SINGLESTEP = 0x2
+export const KVM_GUESTDBG_USE_SW_BP = 0x10000
+export const KVM_GUESTDBG_USE_HW_BP = 0x20000
+
+// kvm_run.internal.suberror, kvm_run.system_event.type
+export const KVM_INTERNAL_ERROR_EMULATION = 1
+export const KVM_INTERNAL_ERROR_SIMUL_EX = 2
+export const KVM_INTERNAL_ERROR_DELIVERY_EV = 3
+export const KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON = 4
+export const KVM_SYSTEM_EVENT_SHUTDOWN = 1
+export const KVM_SYSTEM_EVENT_RESET = 2
+export const KVM_SYSTEM_EVENT_CRASH = 3

@@ -1,0 +1,12 @@
+/** The two C library structs that ffi.ts passes, as glibc and musl lay them out on x86-64. */
+import { bytes, s32, struct, u32, u64 } from '../layout.ts'
+
+/** epoll_ctl(2), epoll_wait(2). Packed on x86-64, so that the 64 bits of `data` lie at offset 4. */
+export const epollEvent = struct('epoll_event', { size: 12 }, { events: u32, data: bytes(8) })
+
+/** sigaction(2), the C library's form. */
+export const sigaction = struct(
+  'sigaction',
+  { size: 152 },
+  { sa_handler: u64, sa_mask: bytes(128), sa_flags: s32, sa_restorer: u64 },
+)
