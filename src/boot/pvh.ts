@@ -1,0 +1,122 @@
+/**
+ * The PVH boot protocol: what a guest kernel finds in memory and in EBX when it starts.
+ * Xen public header arch-x86/hvm/start_info.h; entry state in docs/misc/pvh.pandoc of Xen.
+ */
+import { struct, u32, u64 } from '../../kvm-bindings/layout.ts'
+import { UsageError } from '../errors.ts'
+import type { Gpa, GuestMemory } from '../memory/guest-memory.ts'
+import {
+  COMMAND_LINE_GPA,
+  COMMAND_LINE_MAX,
+  HIGH_RAM_START,
+  LOW_RAM_END,
+  MEMORY_MAP_GPA,
+  MODULE_LIST_GPA,
+  START_INFO_GPA,
+} from '../memory/memory-map.ts'
+
+const START_MAGIC = 0x336ec578
+const START_INFO_VERSION = 1
+
+const E820_RAM = 1
+const E820_RESERVED = 2
+
+const startInfo = struct(
+  'hvm_start_info',
+  { size: 56 },
+  {
+    magic: u32,
+    version: u32,
+    flags: u32,
+    nr_modules: u32,
+    modlist_paddr: u64,
+    cmdline_paddr: u64,
+    rsdp_paddr: u64,
+    memmap_paddr: u64,
+    memmap_entries: u32,
+    reserved: u32,
+  },
+)
+
+const moduleEntry = struct(
+  'hvm_modlist_entry',
+  { size: 32 },
+  { paddr: u64, size: u64, cmdline_paddr: u64, reserved: u64 },
+)
+
+const memoryMapEntry = struct(
+  'hvm_memmap_table_entry',
+  { size: 24 },
+  { addr: u64, size: u64, type: u32, reserved: u32 },
+)
+
+export interface BootModule {
+  readonly gpa: Gpa
+  readonly size: number
+}
+
+export interface PvhBoot {
+  readonly commandLine: string
+  readonly modules: readonly BootModule[]
+}
+
+export interface MemoryMapEntry {
+  readonly gpa: Gpa
+  readonly size: number
+  readonly type: number
+}
+
+/** The memory map told to the guest: all RAM but the legacy hole below 1 MiB. */
+export function memoryMap(regions: readonly { gpa: Gpa; size: number }[]): MemoryMapEntry[] {
+  const entries: MemoryMapEntry[] = []
+  for (const { gpa, size } of regions) {
+    if (gpa > 0) {
+      entries.push({ gpa, size, type: E820_RAM })
+      continue
+    }
+    entries.push({ gpa: 0, size: LOW_RAM_END, type: E820_RAM })
+    entries.push({ gpa: LOW_RAM_END, size: HIGH_RAM_START - LOW_RAM_END, type: E820_RESERVED })
+    entries.push({ gpa: HIGH_RAM_START, size: size - HIGH_RAM_START, type: E820_RAM })
+  }
+  return entries
+}
+
+/** Writes start info, memory map, module list and command line. @returns what EBX holds at entry. */
+export function writePvhBoot(memory: GuestMemory, { commandLine, modules }: PvhBoot): Gpa {
+  const text = new TextEncoder().encode(`${commandLine}\0`)
+  if (text.length > COMMAND_LINE_MAX) {
+    throw new UsageError(`Cannot boot: the kernel command line has ${text.length} bytes, ${COMMAND_LINE_MAX} fit.`, {
+      hint: 'Shorten --append.',
+    })
+  }
+  memory.bytes(COMMAND_LINE_GPA, text.length).set(text)
+
+  const map = memoryMap(memory.regions.map(({ gpa, bytes }) => ({ gpa, size: bytes.length })))
+  writeTable(memory, MEMORY_MAP_GPA, map.map(({ gpa, size, type }) =>
+    memoryMapEntry.encode({ addr: BigInt(gpa), size: BigInt(size), type, reserved: 0 })))
+  writeTable(memory, MODULE_LIST_GPA, modules.map(({ gpa, size }) =>
+    moduleEntry.encode({ paddr: BigInt(gpa), size: BigInt(size), cmdline_paddr: 0n, reserved: 0n })))
+  writeTable(memory, START_INFO_GPA, [
+    startInfo.encode({
+      magic: START_MAGIC,
+      version: START_INFO_VERSION,
+      flags: 0,
+      nr_modules: modules.length,
+      modlist_paddr: modules.length > 0 ? BigInt(MODULE_LIST_GPA) : 0n,
+      cmdline_paddr: BigInt(COMMAND_LINE_GPA),
+      rsdp_paddr: 0n,
+      memmap_paddr: BigInt(MEMORY_MAP_GPA),
+      memmap_entries: map.length,
+      reserved: 0,
+    }),
+  ])
+  return START_INFO_GPA
+}
+
+function writeTable(memory: GuestMemory, gpa: Gpa, rows: readonly Uint8Array[]): void {
+  let at = gpa
+  for (const row of rows) {
+    memory.bytes(at, row.length).set(row)
+    at += row.length
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The guest-physical address space.
+ *
+ *            0 ┌──────────────────────────────┐
+ *       0x6000 │ PVH start info               │  boot structures: src/boot/pvh.ts
+ *       0x7000 │ PVH memory map, module list  │
+ *       0x8000 │ kernel command line          │
+ *      0xA0000 ├──────────────────────────────┤  end of low RAM
+ *              │ legacy hole (reserved)       │
+ *     0x100000 ├──────────────────────────────┤
+ *              │ kernel, at its own addresses │
+ *              │ free RAM                     │
+ *              │ boot modules (the root tree) │  as high as they fit
+ *   C000_0000  ├──────────────────────────────┤  end of RAM below 4 GiB, at most
+ *              │ virtio-mmio windows          │  D000_0000 + n * 0x1000
+ *              │ I/O APIC                     │  FEC0_0000   (in-kernel)
+ *              │ local APIC                   │  FEE0_0000   (in-kernel)
+ *              │ KVM's identity map and TSS   │  FFFB_C000, FFFB_D000
+ * 1_0000_0000  ├──────────────────────────────┤
+ *              │ RAM beyond 3 GiB             │
+ *              └──────────────────────────────┘
+ */
+import type { Gpa } from './guest-memory.ts'
+
+export const KIB = 1024
+export const MIB = 1024 * KIB
+export const GIB = 1024 * MIB
+export const PAGE_SIZE = 4 * KIB
+
+export const START_INFO_GPA: Gpa = 0x6000
+export const MEMORY_MAP_GPA: Gpa = 0x7000
+export const MODULE_LIST_GPA: Gpa = 0x7800
+export const COMMAND_LINE_GPA: Gpa = 0x8000
+/** Bytes with the final NUL; Linux's own limit on x86 (COMMAND_LINE_SIZE). */
+export const COMMAND_LINE_MAX = 2048
+export const LOW_RAM_END: Gpa = 0xa0000
+export const HIGH_RAM_START: Gpa = 0x100000
+
+export const MMIO_HOLE_START: Gpa = 0xc000_0000
+export const MMIO_HOLE_END: Gpa = 0x1_0000_0000
+export const VIRTIO_WINDOWS_GPA: Gpa = 0xd000_0000
+export const VIRTIO_WINDOW_SIZE = 0x1000
+/** api.rst KVM_SET_IDENTITY_MAP_ADDR: one page; KVM_SET_TSS_ADDR: three pages; both only used by Intel. */
+export const IDENTITY_MAP_GPA: Gpa = 0xfffb_c000
+export const TSS_GPA: Gpa = 0xfffb_d000
+
+/** One view may not exceed 4 GiB (koffi aborts the process): larger guests are cut into regions. */
+const REGION_MAX = 2 * GIB
+
+/** Where RAM of the given size lies: below the hole first, the rest from 4 GiB up. */
+export function ramLayout(bytes: number): { gpa: Gpa; size: number }[] {
+  const regions: { gpa: Gpa; size: number }[] = []
+  const add = (start: Gpa, size: number) => {
+    for (let done = 0; done < size; done += REGION_MAX) {
+      regions.push({ gpa: start + done, size: Math.min(REGION_MAX, size - done) })
+    }
+  }
+  const low = Math.min(bytes, MMIO_HOLE_START)
+  add(0, low)
+  add(MMIO_HOLE_END, bytes - low)
+  return regions
+}
