@@ -1,0 +1,53 @@
+/** Boots a test guest (guest-kernel/tests) in a real VM and says what it printed and how it ended. */
+import { join } from 'node:path'
+import type { MachineEnd } from '../../src/machine/exit-handler.ts'
+import { createMachine, type Machine } from '../../src/machine/machine.ts'
+import { MIB } from '../../src/memory/memory-map.ts'
+import { packageRoot } from '../../src/paths.ts'
+
+export const guestPath = (name: string) => join(packageRoot, 'guest-kernel/build/tests', `${name}.elf`)
+
+export interface GuestOptions {
+  readonly runner?: 'pool' | 'worker'
+  readonly memoryBytes?: number
+  readonly trace?: (line: string) => void
+}
+
+export interface BootedGuest {
+  readonly machine: Machine
+  /** All that it wrote to the serial port so far. */
+  readonly output: () => string
+}
+
+export function bootGuest(name: string, { memoryBytes = 32 * MIB, ...options }: GuestOptions = {}): BootedGuest {
+  const chunks: Buffer[] = []
+  const machine = createMachine({
+    memoryBytes,
+    kernel: guestPath(name),
+    commandLine: '',
+    modules: [],
+    devices: [],
+    serial: {
+      sink: {
+        write(bytes) {
+          chunks.push(Buffer.from(bytes))
+          return bytes.length
+        },
+        onDrain() {},
+      },
+    },
+    ...options,
+  })
+  return { machine, output: () => Buffer.concat(chunks).toString() }
+}
+
+/** Boots, waits for the end, releases everything. */
+export async function runGuest(name: string, options?: GuestOptions): Promise<{ end: MachineEnd; output: string }> {
+  const { machine, output } = bootGuest(name, options)
+  try {
+    machine.start()
+    return { end: await machine.ended, output: output() }
+  } finally {
+    await machine.close()
+  }
+}
