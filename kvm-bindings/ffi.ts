@@ -74,6 +74,7 @@ const cPread = cFunction('pread', 'int64', ['int', 'uintptr', 'size_t', 'int64']
 const cEpollCreate = cFunction('epoll_create1', 'int', ['int'])
 const cEpollCtl = cFunction('epoll_ctl', 'int', ['int', 'int', 'int', 'void *'])
 const cEpollWait = cFunction('epoll_wait', 'int', ['int', 'void *', 'int', 'int'])
+const cExit = cFunction('_exit', 'void', ['int'])
 const cSigaction = cFunction('sigaction', 'int', ['int', 'void *', 'void *'])
 // glibc before 2.30 has no gettid() and tgkill() of its own.
 const cSyscall = cFunction('syscall', 'long', ['long', 'long', 'long', 'long'])
@@ -256,10 +257,15 @@ export const tgkill = (tgid: number, tid: number, signal: number): void => {
 export function installNoopHandler(signal: number): void {
   const action = sigaction.encode({
     sa_handler: BigInt(library().symbol('getpid')),
-    sa_mask: new Uint8Array(0),
+    sa_mask: new Uint8Array(sigaction.fields.sa_mask.size),
     sa_flags: SA_RESTART,
     // The C library puts its own here.
     sa_restorer: 0n,
   })
   retrying(() => cSigaction()(signal, action, null), 'sigaction')
+}
+
+/** Ends the process at once: no exit handlers, no waiting for pool threads, whatever call they are in. _exit(2) */
+export const exitNow = (status: number): void => {
+  cExit()(status)
 }

@@ -58,7 +58,7 @@ export const s64 = bigInteger('s64', -(2n ** 63n), 2n ** 63n - 1n, {
   write: (view, at, value) => view.setBigInt64(at, value, true),
 })
 
-/** `u8 name[length]`: reading copies, a live view shows the bytes themselves, writing less leaves the rest as it is. */
+/** `u8 name[length]`: reading copies, a live view shows the bytes themselves, writing takes exactly as many. */
 export const bytes = (length: number): Field<Uint8Array> => {
   const live = (view: DataView, at: number) => new Uint8Array(view.buffer, view.byteOffset + at, length)
   return {
@@ -68,11 +68,11 @@ export const bytes = (length: number): Field<Uint8Array> => {
     read: (view, at) => live(view, at).slice(),
     write: (view, at, value) => live(view, at).set(value),
     live,
-    accepts: (value) => value instanceof Uint8Array && value.length <= length,
+    accepts: (value) => value instanceof Uint8Array && value.length === length,
   }
 }
 
-/** `name[length]` of any other field. A live view shows live structs, but a copy of plain numbers. */
+/** `name[length]` of any other field; writing fewer leaves the rest. A live view has live structs, but copies numbers. */
 export const array = <T, I, L>(field: Field<T, I, L>, length: number): Field<T[], readonly I[], L[]> => ({
   name: `${field.name}[${length}]`,
   size: field.size * length,

@@ -2,15 +2,12 @@
 import { E2BIG, O_RDWR } from './constants.ts'
 import { close, ioctl, open, SyscallError } from './ffi.ts'
 import * as request from './requests.ts'
-import { type CpuidEntry, cpuid } from './structs/cpuid.ts'
+import { type CpuidEntry, cpuid, KVM_MAX_CPUID_ENTRIES } from './structs/cpuid.ts'
 import { msrList } from './structs/msr.ts'
 import { VmFd } from './vm-fd.ts'
 
 /** The one version of the API there is; a host that says another is to be refused (api.rst KVM_GET_API_VERSION). */
 export const KVM_API_VERSION = 12
-
-/** More than any host has; doubled and tried again should one have more. */
-const CPUID_ENTRIES = 256
 
 export class KvmSystem {
   readonly fd: number
@@ -37,15 +34,9 @@ export class KvmSystem {
   /** What a guest's cpuid may show on this host. */
   supportedCpuid(): CpuidEntry[] {
     const { number, name } = request.KVM_GET_SUPPORTED_CPUID
-    for (let room = CPUID_ENTRIES; ; room *= 2) {
-      const buffer = cpuid.allocate(room)
-      try {
-        ioctl(this.fd, number, buffer, name)
-        return cpuid.decode(buffer)
-      } catch (error) {
-        if (!(error instanceof SyscallError && error.errno === E2BIG)) throw error
-      }
-    }
+    const buffer = cpuid.allocate(KVM_MAX_CPUID_ENTRIES)
+    ioctl(this.fd, number, buffer, name)
+    return cpuid.decode(buffer)
   }
 
   /** The MSRs that KVM_GET_MSRS can save and KVM_SET_MSRS restore. */

@@ -3,12 +3,11 @@
  *
  * One thread at a time may be inside KVM_RUN; every other call here waits in the kernel until that one is out.
  */
-import { E2BIG, EAGAIN, EINTR } from './constants.ts'
+import { EAGAIN, EINTR } from './constants.ts'
 import { close, ioctl, ioctlAsync, ioctlOnce, munmap, SyscallError, viewMemory } from './ffi.ts'
-import type { FlexibleArray } from './flexible-array.ts'
 import type { Encodable, Fields, Struct, StructInit, StructValue } from './layout.ts'
 import * as request from './requests.ts'
-import { type CpuidEntry, cpuid } from './structs/cpuid.ts'
+import { type CpuidEntry, cpuid, KVM_MAX_CPUID_ENTRIES } from './structs/cpuid.ts'
 import { type Debugregs, debugregs, type GuestDebug, guestDebug } from './structs/debug.ts'
 import { type Fpu, fpu, type Xcr, type xcr, xcrs, xsave } from './structs/fpu.ts'
 import { lapicState } from './structs/irqchip.ts'
@@ -41,7 +40,6 @@ export interface Translation {
 }
 
 export const XSAVE_SIZE = xsave.size
-const CPUID_ENTRIES = 256
 const IMMEDIATE_EXIT = kvmRun.offsetOf.immediate_exit
 const KVM_RUN = request.KVM_RUN.number
 
@@ -50,8 +48,7 @@ export class VcpuFd {
   readonly id: number
   readonly runPageAddress: bigint
   readonly runPageSize: number
-  /** The kvm_run mapping. It dies with the vCPU: no view of it may be used after close(). */
-  readonly runPage: Uint8Array
+  readonly #runPage: Uint8Array
   readonly #xsaveSize: number
   readonly #owned: boolean
   readonly #exits: ExitDecoder
@@ -62,10 +59,10 @@ export class VcpuFd {
     this.id = handle.id
     this.runPageAddress = handle.runPageAddress
     this.runPageSize = handle.runPageSize
-    this.runPage = new Uint8Array(viewMemory(handle.runPageAddress, handle.runPageSize))
+    this.#runPage = new Uint8Array(viewMemory(handle.runPageAddress, handle.runPageSize))
     this.#xsaveSize = handle.xsaveSize ?? XSAVE_SIZE
     this.#owned = owned
-    this.#exits = new ExitDecoder(this.runPage)
+    this.#exits = new ExitDecoder(this.#runPage)
   }
 
   /** Takes the descriptor and the mapping over: close() gives both back. For VmFd.createVcpu. */
@@ -78,10 +75,17 @@ export class VcpuFd {
     return new VcpuFd(handle, false)
   }
 
+  /** The kvm_run mapping. It dies with the vCPU: no view of it may be used after close(). */
+  get runPage(): Uint8Array {
+    if (this.#state === 'closed') throw this.#cannot('look at')
+    return this.#runPage
+  }
+
   // ---- running ----
 
   /** Enters the guest on the calling thread and returns when user space is needed. */
   run(): RunOutcome {
+    if (this.#state !== 'idle') throw this.#cannot('run')
     const result = ioctlOnce(this.fd, KVM_RUN)
     if (result >= 0) return 'exit'
     return this.#interruptedOrThrow(-result)
@@ -89,7 +93,7 @@ export class VcpuFd {
 
   /** The same on a thread of libuv's pool; `done` runs on the event loop. One call at a time. */
   runAsync(done: (outcome: RunOutcome, error?: SyscallError) => void): void {
-    if (this.#state !== 'idle') throw new Error(`Cannot run vcpu ${this.id}: it is ${this.#state}.`)
+    if (this.#state !== 'idle') throw this.#cannot('run')
     this.#state = 'running'
     ioctlAsync(this.fd, KVM_RUN, 0, (result, errno) => {
       this.#state = 'idle'
@@ -101,6 +105,7 @@ export class VcpuFd {
 
   /** What the last run() ended with; call it once per exit, before the next run. Its buffers are live. */
   exit(): VcpuExit {
+    if (this.#state !== 'idle') throw this.#cannot('read the exit of')
     return this.#exits.decode()
   }
 
@@ -221,7 +226,9 @@ export class VcpuFd {
   }
 
   getCpuid2(): CpuidEntry[] {
-    return this.#grow(request.KVM_GET_CPUID2, cpuid)
+    const buffer = cpuid.allocate(KVM_MAX_CPUID_ENTRIES)
+    this.#request(request.KVM_GET_CPUID2, buffer)
+    return cpuid.decode(buffer)
   }
 
   setCpuid2(entries: readonly CpuidEntry[]): void {
@@ -273,8 +280,7 @@ export class VcpuFd {
   /** Idempotent; nothing but a farewell for an adopted vCPU. Unmaps the run page: no thread may be in KVM_RUN. */
   close(): void {
     if (this.#state === 'closed') return
-    if (this.#state === 'running')
-      throw new Error(`Cannot close vcpu ${this.id}: a thread is inside KVM_RUN. Kick it first.`)
+    if (this.#state === 'running') throw this.#cannot('close')
     this.#state = 'closed'
     if (!this.#owned) return
     try {
@@ -286,6 +292,12 @@ export class VcpuFd {
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /** A closed vCPU's page is gone and its descriptor may be another's by now; a running one is the kernel's. */
+  #cannot(what: string): Error {
+    const reason = this.#state === 'closed' ? 'it is closed' : 'a thread is inside KVM_RUN; kick it first'
+    return new Error(`Cannot ${what} vcpu ${this.id}: ${reason}.`)
   }
 
   #interruptedOrThrow(errno: number): RunOutcome {
@@ -302,18 +314,6 @@ export class VcpuFd {
 
   #set<F extends Fields>(what: request.Request, layout: Struct<F>, value: StructInit<F>): void {
     this.#request(what, layout.encode(value))
-  }
-
-  #grow<T, I>(what: request.Request, layout: FlexibleArray<T, I>): T[] {
-    for (let room = CPUID_ENTRIES; ; room *= 2) {
-      const buffer = layout.allocate(room)
-      try {
-        this.#request(what, buffer)
-        return layout.decode(buffer)
-      } catch (error) {
-        if (!(error instanceof SyscallError && error.errno === E2BIG)) throw error
-      }
-    }
   }
 
   #request({ number, name }: request.Request, arg: Uint8Array | number): number {

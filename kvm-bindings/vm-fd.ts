@@ -1,7 +1,7 @@
 /** One virtual machine: its memory slots, interrupt controllers, clock and event descriptors; makes vCPUs. */
 import { CAP } from './capabilities.ts'
 import { KVM_IOEVENTFD_FLAG_DATAMATCH, MAP_SHARED, PROT_READ, PROT_WRITE } from './constants.ts'
-import { addressOf, close, ioctl, mmap } from './ffi.ts'
+import { addressOf, close, ioctl, mmap, munmap } from './ffi.ts'
 import * as request from './requests.ts'
 import { ioeventfd, irqfd, irqLevel, msi } from './structs/events.ts'
 import { irqchip, type PitState2, pitConfig, pitState2 } from './structs/irqchip.ts'
@@ -153,11 +153,13 @@ export class VmFd {
   createVcpu(id: number): VcpuFd {
     const xsaveSize = Math.max(this.checkExtension(CAP.KVM_CAP_XSAVE2), XSAVE_SIZE)
     const fd = this.#request(request.KVM_CREATE_VCPU, id)
+    const runPageSize = this.#vcpuMmapSize
+    let runPageAddress: bigint | undefined
     try {
-      const runPageSize = this.#vcpuMmapSize
-      const runPageAddress = mmap(runPageSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+      runPageAddress = mmap(runPageSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
       return VcpuFd.own({ fd, id, runPageAddress, runPageSize, xsaveSize })
     } catch (error) {
+      if (runPageAddress !== undefined) munmap(runPageAddress, runPageSize)
       close(fd)
       throw error
     }

@@ -12,3 +12,6 @@ export type CpuidEntry = Encodable<typeof cpuidEntry>
 
 export const cpuidHeader = struct('kvm_cpuid2', { size: 8 }, { nent: u32, padding: u32 })
 export const cpuid = flexibleArray(cpuidHeader, 'nent', cpuidEntry)
+
+/** The kernel's own limit: it takes and gives no more. */
+export const KVM_MAX_CPUID_ENTRIES = 256

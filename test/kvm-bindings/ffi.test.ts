@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import * as c from '../../kvm-bindings/constants.ts'
 import * as ffi from '../../kvm-bindings/ffi.ts'
+import { signalAllThreads } from './threads.ts'
 
 const PAGE = 4096
 const { EBADF, ENOENT } = osConstants.errno
@@ -136,7 +137,7 @@ test('a signal with the no-op handler does nothing but interrupt a waiting call'
   })
   // Which pool thread waits is not known here, and it may not have begun: signal all threads until it is out.
   while (!finished) {
-    for (const tid of readdirSync('/proc/self/task')) ffi.tgkill(process.pid, Number(tid), signal)
+    signalAllThreads(signal)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
   t.is(await waiting, 0)

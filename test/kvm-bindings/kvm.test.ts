@@ -1,6 +1,5 @@
 /** The bindings on a real /dev/kvm. */
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
@@ -8,10 +7,12 @@ import { CAP } from '../../kvm-bindings/capabilities.ts'
 import * as c from '../../kvm-bindings/constants.ts'
 import * as ffi from '../../kvm-bindings/ffi.ts'
 import { KVM_API_VERSION, KvmSystem } from '../../kvm-bindings/kvm.ts'
+import { picState } from '../../kvm-bindings/structs/irqchip.ts'
 import type { VcpuExit } from '../../kvm-bindings/vcpu-exit.ts'
 import type { RunOutcome, VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import { kvmTest, kvmTestSerial } from '../helpers/kvm.ts'
 import { MEMORY_SIZE, openFds, type RealModeGuest, realModeGuest } from './real-mode-guest.ts'
+import { signalAllThreads } from './threads.ts'
 
 // Real-mode instructions.
 const HLT = [0xf4]
@@ -141,6 +142,30 @@ guestTest('the cpuid table that was set is the one that is read', HLT, (t, { vcp
   t.is(vcpu.getCpuid2().length, entries.length)
 })
 
+// mov ecx, 0x456789ab; rdmsr; out 0x10, al; wrmsr; hlt
+const UNKNOWN_MSR = [0x66, 0xb9, 0xab, 0x89, 0x67, 0x45, 0x0f, 0x32, ...outByte(0x10), 0x0f, 0x30, ...HLT]
+const KVM_MSR_EXIT_REASON_UNKNOWN = 2
+guestTest('an MSR that KVM does not know is read and written in user space', UNKNOWN_MSR, (t, { vm, vcpu }) => {
+  vm.enableCap(CAP.KVM_CAP_X86_USER_SPACE_MSR, BigInt(KVM_MSR_EXIT_REASON_UNKNOWN))
+  vcpu.run()
+  t.like(vcpu.exit(), { kind: 'rdmsr', index: 0x4567_89ab, msrReason: KVM_MSR_EXIT_REASON_UNKNOWN })
+  vcpu.answerMsr(0x11_0000_0042n)
+  vcpu.run()
+  t.like(vcpu.exit(), { kind: 'io', port: 0x10, data: Uint8Array.of(0x42) })
+  t.like(runTo(vcpu, 'wrmsr'), { index: 0x4567_89ab, value: 0x11_0000_0042n })
+  vcpu.answerMsr(0n)
+  runTo(vcpu, 'hlt')
+})
+
+guestTest('a guest is stepped one instruction at a time', [0x90, 0x90, ...HLT], (t, { vcpu }) => {
+  const debugreg = Array<bigint>(8).fill(0n)
+  vcpu.setGuestDebug({ control: c.KVM_GUESTDBG_ENABLE | c.KVM_GUESTDBG_SINGLESTEP, arch: { debugreg } })
+  vcpu.run()
+  t.like(vcpu.exit(), { kind: 'debug', exception: 1, pc: 0x1001n })
+  vcpu.run()
+  t.like(vcpu.exit(), { kind: 'debug', pc: 0x1002n })
+})
+
 guestTest('a linear address is translated as the guest would', HLT, (t, { vcpu }) => {
   t.like(vcpu.translate(0x1234n), { valid: true, physicalAddress: 0x1234n })
 })
@@ -164,14 +189,25 @@ kvmTest('interrupt controllers and timer keep what was set', (t) => {
   vm.irqLine(4, 1)
   vm.irqLine(4, 0)
   t.notThrows(() => vm.signalMsi({ address: 0xfee0_0000n, data: 0x31 }))
+  vcpu.setMpState(c.KVM_MP_STATE_HALTED)
+  t.is(vcpu.getMpState(), c.KVM_MP_STATE_HALTED)
+  vcpu.nmi()
+  t.true(vcpu.getVcpuEvents().nmi.pending + vcpu.getVcpuEvents().nmi.injected > 0)
   close()
 })
 
-kvmTest('an irqfd raises its interrupt in the I/O APIC', (t) => {
+kvmTest('a write to an irqfd raises its interrupt', async (t) => {
   const { vm, close } = realModeGuest(HLT, { prepare: (vm) => vm.createIrqchip() })
+  // The edge stays in the controller's request register, since this guest never takes it.
+  const requested = () => picState.decode(vm.getIrqchip(c.KVM_IRQCHIP_PIC_MASTER)).irr
   const fd = ffi.eventfd(0, c.EFD_NONBLOCK)
   vm.irqfd({ fd, gsi: 5 })
-  t.throws(() => vm.irqfd({ fd, gsi: 5 }), { code: 'EBUSY' })
+  t.throws(() => vm.irqfd({ fd, gsi: 5 }), { message: 'ioctl KVM_IRQFD gave EBUSY' })
+  t.is(requested(), 0)
+  ffi.eventfdWrite(fd, 1n)
+  for (let tries = 0; tries < 100 && requested() === 0; tries++) await sleep(5) // the kernel may defer it
+  t.is(requested(), 1 << 5)
+
   vm.irqfd({ fd, gsi: 5, flags: c.KVM_IRQFD_FLAG_DEASSIGN })
   t.notThrows(() => vm.irqfd({ fd, gsi: 6 }))
   close()
@@ -229,11 +265,15 @@ guestTest(
     const signal = 38
     ffi.installNoopHandler(signal)
     const running = runAsync(vcpu)
-    t.throws(() => vcpu.runAsync(() => {}), { message: /is running/ })
-    t.throws(() => vcpu.close(), { message: /Kick it first/ })
-    await sleep(20)
-    vcpu.immediateExit = true
-    for (const tid of readdirSync('/proc/self/task')) ffi.tgkill(process.pid, Number(tid), signal)
+    try {
+      for (const call of [() => vcpu.runAsync(() => {}), () => vcpu.run(), () => vcpu.exit(), () => vcpu.close()]) {
+        t.throws(call, { message: /^Cannot .* vcpu 0: a thread is inside KVM_RUN; kick it first\.$/ })
+      }
+      await sleep(20)
+    } finally {
+      vcpu.immediateExit = true
+      signalAllThreads(signal)
+    }
     t.is(await running, 'interrupted')
   },
 )
@@ -259,6 +299,17 @@ guestTest(
     runTo(vcpu, 'hlt') // still open: the adopted object's close left it alone
   },
 )
+
+kvmTest('a closed vCPU refuses every use of its page', (t) => {
+  const { vcpu, close } = realModeGuest(HLT)
+  const kick = () => {
+    vcpu.immediateExit = true
+  }
+  close()
+  for (const call of [() => vcpu.run(), () => vcpu.exit(), () => vcpu.runPage, () => vcpu.answerMsr(0n), kick]) {
+    t.throws(call, { message: /^Cannot .* vcpu 0: it is closed\.$/ })
+  }
+})
 
 kvmTestSerial('a guest gives back every descriptor, and closing twice is harmless', (t) => {
   realModeGuest(HLT).close()

@@ -67,10 +67,14 @@ test('a value that would lose bits is refused, by field name', (t) => {
   t.throws(() => pair.encode({ ...fits, extra: 1 } as typeof fits), { message: /pair\.extra: there is no such field/ })
 })
 
-test('a byte array longer than its field is refused and a shorter one leaves the rest', (t) => {
-  const named = struct('named', { size: 4 }, { name: bytes(4) })
-  t.throws(() => named.encode({ name: new Uint8Array(5) }), { message: /named\.name/ })
-  t.deepEqual([...named.encode({ name: Uint8Array.of(1, 2) })], [1, 2, 0, 0])
+test('a byte array takes exactly its length, another array at most', (t) => {
+  const named = struct('named', { size: 12 }, { name: bytes(4), numbers: array(u32, 2) })
+  const name = Uint8Array.of(1, 2, 3, 4)
+  for (const length of [3, 5]) {
+    t.throws(() => named.encode({ name: new Uint8Array(length), numbers: [] }), { message: /named\.name/ })
+  }
+  t.throws(() => named.encode({ name, numbers: [1, 2, 3] }), { message: /named\.numbers/ })
+  t.deepEqual([...named.encode({ name, numbers: [9] })], [1, 2, 3, 4, 9, 0, 0, 0, 0, 0, 0, 0])
 })
 
 test('padding and overlapping fields may be left out, and are zero', (t) => {

@@ -107,7 +107,8 @@ test('an address that no processor has is refused, not rounded', (t) => {
 const words = (...first: bigint[]) => [...first, ...Array<bigint>(16 - first.length).fill(0n)]
 
 test('an emulation failure brings the bytes of the instruction where KVM tells them', (t) => {
-  const failure = { suberror: 1, ndata: 3, flags: 1n, insn_size: 3, insn_bytes: Uint8Array.of(0x0f, 0x01, 0xca, 0x90) }
+  const failure = { suberror: 1, ndata: 3, flags: 1n, insn_size: 3, insn_bytes: new Uint8Array(15) }
+  failure.insn_bytes.set([0x0f, 0x01, 0xca, 0x90])
   const exit = decode(page(REASON.KVM_EXIT_INTERNAL_ERROR, { emulation_failure: failure }))
   t.like(exit, { kind: 'internalError', suberror: 1, insnBytes: Uint8Array.of(0x0f, 0x01, 0xca) })
   const silent = decode(page(REASON.KVM_EXIT_INTERNAL_ERROR, { emulation_failure: { ...failure, flags: 0n } }))

@@ -1,0 +1,59 @@
+/**
+ * What every isolation level offers, however it keeps its promise. The command line, `compare` and the benchmarks
+ * know instances by this interface only.
+ */
+import type { Isolation } from './run-spec.ts'
+
+/** How an instance ended. */
+export interface ExitResult {
+  /** What a shell shows as `$?`: the program's status, 128 + signal, or one of EXIT (src/errors.ts). */
+  readonly exitCode: number
+  /** When the end was not the program's own doing: one paragraph for the user. */
+  readonly report?: string
+  readonly outOfMemory?: boolean
+}
+
+/**
+ * Marks on the way from request to exit, in the order they happen; `process.hrtime.bigint()` values.
+ * What a level cannot see is left out, never guessed.
+ */
+export interface Phases {
+  /** Instance object asked to start. */
+  requested?: bigint
+  /** VM and devices exist, or the OCI bundle is written. */
+  created?: bigint
+  /** First KVM_RUN, or the OCI runtime was started. */
+  entered?: bigint
+  /** The guest kernel is up and asked for its program. */
+  kernelReady?: bigint
+  /** The program is about to run its first instruction. */
+  programStarted?: bigint
+  firstOutput?: bigint
+  exited?: bigint
+  /** Everything is released. */
+  gone?: bigint
+}
+
+/** The caller's standard streams as file descriptors; `stdin` only when connected. */
+export interface Stdio {
+  readonly stdin?: number
+  readonly stdout: number
+  readonly stderr: number
+}
+
+export interface Instance {
+  readonly isolation: Isolation
+  readonly phases: Phases
+  /** Pids of the host processes that exist for this instance alone, its VMM or runtime included. */
+  readonly pids: () => readonly number[]
+  /** Returns when the program was handed to the guest kernel or to the runtime. */
+  start(): Promise<void>
+  /** Resolves once, with how it ended. */
+  wait(): Promise<ExitResult>
+  /** Delivers a Linux signal number to the program. */
+  signal(signo: number): void
+  /** Ends it at once, whatever it does; `wait` then resolves with the given result. */
+  kill(result: ExitResult): void
+  /** Releases everything the host holds for it; idempotent. */
+  close(): Promise<void>
+}

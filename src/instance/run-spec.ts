@@ -1,0 +1,35 @@
+/** What the user asked to run: the same shape for every isolation level. */
+
+export const ISOLATION_LEVELS = ['container', 'unikernel'] as const
+export type Isolation = (typeof ISOLATION_LEVELS)[number]
+
+/** Where the program's files come from. */
+export type Source =
+  /** One ELF file of the host, seen inside at the absolute path the user typed. */
+  | { readonly kind: 'program'; readonly hostPath: string; readonly path: string }
+  /** A directory of the host that becomes the root, copy-on-write: writes never reach it. */
+  | { readonly kind: 'rootfs'; readonly directory: string }
+
+export interface RunSpec {
+  /** Unique among instances; also the hostname inside. */
+  readonly name: string
+  readonly isolation: Isolation
+  readonly source: Source
+  /** The program's path inside; looked up in PATH when it has no slash. */
+  readonly program: string
+  /** argv, argv[0] included. */
+  readonly argv: readonly string[]
+  /** `K=V` strings; PATH, HOME and HOSTNAME have defaults already. */
+  readonly env: readonly string[]
+  readonly cwd: string
+  /** Guest memory of a VM, memory limit of a container; bytes. */
+  readonly memoryBytes: number
+  /** Processors: vCPUs of a VM, quota of a container. */
+  readonly cpus: number
+  /** Whether the caller's stdin is connected (`-i`); otherwise the program reads end of file. */
+  readonly interactive: boolean
+  /** VMs only. */
+  readonly kernel?: string
+  readonly append?: string
+  readonly trace?: { readonly kind: 'exits'; readonly file?: string }
+}

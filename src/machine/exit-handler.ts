@@ -1,0 +1,93 @@
+/** Answers VM exits: port and memory-mapped accesses go to their bus, everything else ends the guest with a reason. */
+import type { VcpuExit } from '../../kvm-bindings/vcpu-exit.ts'
+import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
+import type { Bus } from '../bus/bus.ts'
+import type { GuestMemory } from '../memory/guest-memory.ts'
+import { reportDeath } from './exit-report.ts'
+import type { ExitTrace } from './exit-trace.ts'
+import { type DeviceNames, describeExit } from './exit-words.ts'
+import type { RunnerEvents } from './vcpu-runner.ts'
+
+/** How a machine came to its end. */
+export type MachineEnd =
+  | { readonly kind: 'exitPort'; readonly value: number }
+  /** The guest kernel said that it gave up. */
+  | { readonly kind: 'panic' }
+  /** The guest asked for a reboot. */
+  | { readonly kind: 'reset' }
+  /** The guest did what no guest survives; the report is a paragraph. */
+  | { readonly kind: 'died'; readonly report: string }
+  /** `stop` or `close` was called. */
+  | { readonly kind: 'stopped' }
+
+export interface ExitHandlerParts {
+  readonly vcpu: VcpuFd
+  readonly memory: GuestMemory
+  readonly ports: Bus
+  readonly mmio: Bus
+  readonly names: DeviceNames
+  readonly trace: ExitTrace | undefined
+  /** Lets devices finish what the guest queued before it ended. */
+  readonly drain: () => void
+}
+
+const TRACE_ADVICE = 'Try --trace exits to see what it did before.'
+const EMULATION_ADVICE =
+  'This KVM emulates kernel mode in software and lacks this instruction (cloister doctor says which KVM it is); hardware KVM would run it. Try another kernel, or another host.'
+
+export function createExitHandler(parts: ExitHandlerParts) {
+  const { vcpu, memory, ports, mmio, names, trace, drain } = parts
+  let end: MachineEnd | undefined
+  let resolveEnded: (end: MachineEnd) => void
+  const ended = new Promise<MachineEnd>((resolve) => {
+    resolveEnded = resolve
+  })
+
+  /** The first end counts. What the guest queued before it still reaches the host. */
+  const finish = (reason: MachineEnd) => {
+    if (end) return
+    end = reason
+    drain()
+    resolveEnded(reason)
+  }
+
+  const die = (exit: VcpuExit, advice: string) => {
+    finish({ kind: 'died', report: reportDeath(vcpu, memory, describeExit(exit, names), advice) })
+  }
+
+  const onExit: RunnerEvents['onExit'] = (exit) => {
+    trace?.(exit)
+    switch (exit.kind) {
+      case 'io':
+        // A string instruction (`rep outsb`) arrives as one exit with a count; the data follow each other.
+        for (let at = 0; at < exit.data.length && !end; at += exit.size) {
+          const data = exit.data.subarray(at, at + exit.size)
+          if (exit.direction === 'out') ports.write(exit.port, data)
+          else ports.read(exit.port, data)
+        }
+        break
+      case 'mmioWrite':
+        if (!mmio.write(exit.gpa, exit.data))
+          die(exit, `Nothing is there: it is neither RAM nor a device. ${TRACE_ADVICE}`)
+        break
+      case 'mmioRead':
+        if (!mmio.read(exit.gpa, exit.data))
+          die(exit, `Nothing is there: it is neither RAM nor a device. ${TRACE_ADVICE}`)
+        break
+      case 'interrupted':
+      case 'irqWindowOpen':
+        break
+      case 'internalError':
+        die(exit, exit.suberror === 1 ? EMULATION_ADVICE : TRACE_ADVICE)
+        break
+      default:
+        die(exit, TRACE_ADVICE)
+    }
+    return end ? 'stop' : 'continue'
+  }
+
+  const onError: RunnerEvents['onError'] = (error) =>
+    finish({ kind: 'died', report: `The guest was stopped: ${error.message}.` })
+
+  return { ended, finish, onExit, onError }
+}

@@ -1,0 +1,18 @@
+/** `--trace exits`: one line per exit to user space, numbered and timed, for people who want to watch. */
+import { exitReasonName, type VcpuExit } from '../../kvm-bindings/vcpu-exit.ts'
+import { type DeviceNames, describeExit } from './exit-words.ts'
+
+export type ExitTrace = (exit: VcpuExit) => void
+
+export function createExitTrace(names: DeviceNames, emit: (line: string) => void): ExitTrace {
+  let number = 0
+  let last = process.hrtime.bigint()
+  return (exit) => {
+    const now = process.hrtime.bigint()
+    const sinceUs = Number(now - last) / 1000
+    last = now
+    number++
+    const name = exitReasonName(exit.reason).padEnd(24)
+    emit(`#${String(number).padEnd(6)} +${sinceUs.toFixed(0).padStart(7)} us  ${name} ${describeExit(exit, names)}`)
+  }
+}

@@ -1,0 +1,18 @@
+/** Where the parts that are built beside the code lie: found from this file upward, bundled or not. */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+function findPackageRoot(): string {
+  let directory = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(directory, 'package.json')) && directory !== '/') directory = dirname(directory)
+  return directory
+}
+
+export const packageRoot = findPackageRoot()
+
+/** The guest kernel of the unikernel level; `make build` makes it. */
+export const unikernelPath = join(packageRoot, 'guest-kernel/build/unikernel.elf')
+
+/** The program that `compare` runs inside each level; `make build` makes it. */
+export const probePath = join(packageRoot, 'rootfs/build/probe')

@@ -1,0 +1,22 @@
+/** guest-kernel/include/abi.h in TypeScript; a test compiles that file and compares. */
+
+export const PORT = { stdio: 0, stderr: 1, control: 2 } as const
+
+export const MESSAGE = {
+  args: 1,
+  stdinEnd: 2,
+  signal: 3,
+  ready: 16,
+  started: 17,
+  log: 18,
+  exit: 19,
+} as const
+
+export const MESSAGE_HEADER_SIZE = 8
+export const MESSAGE_MAX = 1 << 20
+
+export const ARGS = { stdin: 1, stdinTty: 2, stdoutTty: 4, stderrTty: 8 } as const
+export const ARGS_HEADER_SIZE = 16
+
+export const EXIT_MESSAGE_SIZE = 12
+export const EXIT_REASON = { program: 0, notExecutable: 1, notFound: 2, outOfMemory: 3 } as const
