@@ -1,0 +1,36 @@
+/* What the loader told us: RAM, the command line, the root file tree. */
+#ifndef CLOISTER_BOOT_H
+#define CLOISTER_BOOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* [start, end), physical. */
+struct range {
+  uint64_t start, end;
+};
+
+#define RAM_RANGES_MAX 16
+extern struct range ram_ranges[RAM_RANGES_MAX];
+extern unsigned ram_range_count;
+
+/* Reads the PVH start info and fills boot_facts. */
+void boot_info_init(uint32_t start_info);
+
+/* Takes `size` bytes of free RAM for good, page-aligned, below `limit`. Panics when there is none. */
+struct range boot_reserve(uint64_t size, uint64_t limit);
+/* The largest free range left. */
+struct range boot_largest_free(void);
+
+/* Whether the command line holds this word before " -- ". */
+bool boot_option(const char *word);
+/*
+ * The value of the next key=value on the command line, not NUL-ended; NULL: no more. The whole line is searched, since
+ * QEMU appends its virtio_mmio.device= after what the user wrote.
+ */
+const char *boot_option_value(const char *key, const char *after);
+/* The part after " -- ", or NULL. */
+const char *boot_program_line(void);
+
+#endif

@@ -1,0 +1,12 @@
+/* A personality for guests that test one thing: each of its functions may be replaced. */
+#include "platform.h"
+
+#define WEAK __attribute__((weak))
+
+WEAK void personality_syscall(struct program_regs *regs) { regs->rax = (uint64_t)-38; /* ENOSYS */ }
+WEAK void personality_fault(struct program_regs *regs, unsigned vector, uint64_t error, uint64_t address) {
+  platform_panic("program fault %u error %lx at %lx, address %lx", vector, error, regs->rip, address);
+}
+WEAK void personality_signal_arrived(int signo) {}
+WEAK bool personality_signal_pending(void) { return false; }
+WEAK void personality_deliver_signals(struct program_regs *regs) {}

@@ -1,0 +1,24 @@
+/* A small file tree with a minimal ELF program in it, and a test's view of the program's memory. */
+#ifndef HOST_FIXTURE_H
+#define HOST_FIXTURE_H
+
+#include "abi.h"
+#include "shim.h"
+
+/* An archive being written. */
+struct archive {
+  uint8_t bytes[1 << 16];
+  size_t length;
+};
+void archive_add(struct archive *archive, const char *name, uint32_t mode, const void *bytes, size_t count);
+void archive_end(struct archive *archive);
+
+#define ELF_BYTES 512u
+/* A static program of one segment at 4 MiB, bytes beyond the headers zero. */
+void fixture_elf(uint8_t elf[ELF_BYTES]);
+/* /prog, /etc/motd ("welcome\n"), /etc/link -> motd, /empty (a directory). */
+void fixture_tree(struct archive *archive);
+/* Boots it; every test starts here. */
+enum departure fixture_boot(size_t memory);
+
+#endif
