@@ -1,0 +1,87 @@
+/**
+ * What a RunSpec means to an OCI runtime: the `config.json` of the bundle. One function per part of the document.
+ * OCI runtime spec 1.0.2, config.md and config-linux.md.
+ */
+import type { RunSpec } from '../instance/run-spec.ts'
+import { MASKED_PATHS, type OciMount, READ_ONLY_PATHS, SYSTEM_MOUNTS } from './mounts.ts'
+import { seccompProfile } from './seccomp.ts'
+
+/** A fork bomb stops here. */
+export const PIDS_LIMIT = 512
+
+/**
+ * docker's default set less what serves no program here: raw sockets (there is no network), device nodes (the device
+ * group would refuse them), file capabilities and the audit log.
+ */
+export const CAPABILITIES = [
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_SETGID',
+  'CAP_SETPCAP',
+  'CAP_SETUID',
+  'CAP_SYS_CHROOT',
+] as const
+
+/** The kernel's default period; a quota of n periods is n processors. sched-bwc.rst */
+const CPU_PERIOD_US = 100_000
+
+const NAMESPACES = ['pid', 'mount', 'uts', 'ipc', 'network', 'cgroup'] as const
+
+export interface BundleFacts {
+  /** Absolute path of the root directory. */
+  readonly root: string
+  /** Mounts of this container beside the system ones. */
+  readonly mounts: readonly OciMount[]
+  /** argv[0] as the runtime is to look it up and pass it on. */
+  readonly program: string
+  readonly cgroupsPath: string
+  /** The hard limit of descriptors that we have ourselves: without CAP_SYS_RESOURCE nobody raises his own. */
+  readonly openFilesMax: number
+}
+
+export type OciConfig = ReturnType<typeof ociConfig>
+
+export const ociConfig = (spec: RunSpec, facts: BundleFacts) => ({
+  ociVersion: '1.0.2',
+  hostname: spec.name,
+  root: { path: facts.root, readonly: false },
+  process: processConfig(spec, facts),
+  mounts: [...SYSTEM_MOUNTS, ...facts.mounts],
+  linux: {
+    namespaces: NAMESPACES.map((type) => ({ type })),
+    cgroupsPath: facts.cgroupsPath,
+    resources: resources(spec),
+    seccomp: seccompProfile(),
+    maskedPaths: MASKED_PATHS,
+    readonlyPaths: READ_ONLY_PATHS,
+    rootfsPropagation: 'rprivate',
+  },
+})
+
+const processConfig = (spec: RunSpec, { program, openFilesMax }: BundleFacts) => ({
+  terminal: false,
+  user: { uid: 0, gid: 0 },
+  args: [program, ...spec.argv.slice(1)],
+  env: spec.env,
+  cwd: spec.cwd,
+  // Nothing inheritable: a file with inheritable capabilities would get them back (CVE-2022-24769).
+  capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+  noNewPrivileges: true,
+  rlimits: [
+    { type: 'RLIMIT_NOFILE', soft: Math.min(1024, openFilesMax), hard: openFilesMax },
+    { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
+  ],
+})
+
+const resources = ({ memoryBytes, cpus }: RunSpec) => ({
+  // `swap` is memory and swap together: equal to the limit means none.
+  memory: { limit: memoryBytes, swap: memoryBytes },
+  cpu: { quota: Math.round(cpus * CPU_PERIOD_US), period: CPU_PERIOD_US },
+  pids: { limit: PIDS_LIMIT },
+  // The runtime itself allows null, zero, full, random, urandom, tty and the pseudo-terminals.
+  devices: [{ allow: false, access: 'rwm' }],
+})

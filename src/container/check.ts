@@ -1,0 +1,30 @@
+/** What a container cannot be asked for, said before anything is made. */
+import { UsageError } from '../errors.ts'
+import type { RunSpec } from '../instance/run-spec.ts'
+
+/** The runtime's own first process needs more than 2 MiB before it becomes the program; docker draws the line here too. */
+export const MEMORY_MIN = 6 * 2 ** 20
+
+/** Mounted by the runtime, which lets nothing else be placed there. */
+const KERNEL_DIRECTORIES = /^\/(proc|sys)(\/|$)/
+
+/** @throws UsageError */
+export function checkSpec({ name, memoryBytes, cpus, cwd, source }: RunSpec): void {
+  if (memoryBytes < MEMORY_MIN) {
+    throw new UsageError(`Cannot give container "${name}" ${memoryBytes} bytes of memory: it needs 6M to start.`, {
+      hint: 'Try --memory 6M or more.',
+    })
+  }
+  if (!(cpus > 0)) throw new UsageError(`Cannot give container "${name}" ${cpus} processors.`)
+  // A working directory such as /proc/self/fd/7 has led out of containers (CVE-2024-21626).
+  if (!cwd.startsWith('/') || KERNEL_DIRECTORIES.test(cwd) || cwd.split('/').includes('..')) {
+    throw new UsageError(`Cannot start container "${name}" in ${JSON.stringify(cwd)}.`, {
+      hint: 'The working directory is an absolute path inside, without "..", and not below /proc or /sys.',
+    })
+  }
+  if (source.kind === 'program' && KERNEL_DIRECTORIES.test(source.path)) {
+    throw new UsageError(`Cannot place ${source.path} in container "${name}": /proc and /sys are the kernel's.`, {
+      hint: 'Copy the program elsewhere.',
+    })
+  }
+}

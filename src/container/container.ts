@@ -1,0 +1,210 @@
+/**
+ * A container as an Instance: a bundle made from the RunSpec, an OCI runtime that runs it, and an end told in the
+ * same words as any other level's.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CloisterError, HostError } from '../errors.ts'
+import type { ExitResult, Instance, Phases, Stdio } from '../instance/instance.ts'
+import type { RunSpec } from '../instance/run-spec.ts'
+import { stateRoots } from '../instance/state-root.ts'
+import { ociConfig } from './bundle.ts'
+import { containerCgroup, readCgroupLayout } from './cgroup.ts'
+import { checkSpec } from './check.ts'
+import { describeEnd, failureReason } from './ending.ts'
+import { FILES } from './launch.ts'
+import { parseOpenFilesMax, readStatus } from './proc-status.ts'
+import { findObstacle } from './program.ts'
+import { LAYERS, prepareRoot } from './root.ts'
+import { findRuntimes, isHostRefusal, noRuntimeError, type OciRuntime, runtimeRefusals } from './runtime.ts'
+import { type RuntimeProcess, startRuntime } from './runtime-process.ts'
+import { SIGKILL, SIGSTOP, send, signalEffect } from './signals.ts'
+import { cgroupKey, containerDirectory, emptyCgroup, runtimeId } from './sweep.ts'
+
+export { sweepContainer } from './sweep.ts'
+
+export interface ContainerOptions {
+  /** The instance's own directory, there already. */
+  readonly directory: string
+  readonly stdio: Stdio
+  readonly log?: (line: string) => void
+}
+
+/** Programs and runtimes alike misbehave with a limit of a thousand million descriptors, which some hosts have. */
+const OPEN_FILES_CAP = 1_048_576
+
+/** While the runtime's own code stands where the program will be, a signal would be lost on it. */
+const RUNTIME_INIT = /^runc:\[/
+const SIGNAL_RETRY_MS = 2
+
+export function createContainer(spec: RunSpec, options: ContainerOptions): Instance {
+  const { stdio, log } = options
+  const phases: Phases = {}
+  const directory = containerDirectory(options.directory)
+  const layout = readCgroupLayout()
+  const cgroup = containerCgroup(layout, cgroupKey(spec.name, options.directory))
+  const at = (file: string) => join(directory, file)
+  const mark = (phase: keyof Phases) => {
+    phases[phase] ??= process.hrtime.bigint()
+  }
+
+  let runtimeProcess: RuntimeProcess | undefined
+  /** What wait() is to say instead of what the runtime says. */
+  let verdict: ExitResult | undefined
+  let programStarted = false
+  let over = false
+  let closing: Promise<void> | undefined
+  const earlySignals: number[] = []
+  let resolveFinished: (result: ExitResult) => void
+  const finished = new Promise<ExitResult>((resolve) => {
+    resolveFinished = resolve
+  })
+
+  function finish(result: ExitResult): void {
+    if (over) return
+    over = true
+    mark('exited')
+    resolveFinished(verdict ?? result)
+  }
+
+  async function start(): Promise<void> {
+    mark('requested')
+    try {
+      await startWithSomeRuntime()
+    } catch (cause) {
+      const error = cause instanceof CloisterError ? cause : notPrepared(cause as Error)
+      finish({ exitCode: error.exitCode, report: error.message })
+      throw error
+    }
+  }
+
+  async function startWithSomeRuntime(): Promise<void> {
+    checkSpec(spec)
+    const obstacle = findObstacle(spec)
+    if (obstacle) return finish(obstacle)
+    if (process.geteuid?.() !== 0) {
+      throw new HostError(`Cannot start container "${spec.name}": containers need root on this host.`, {
+        hint: 'Run the command with sudo, or choose --isolation unikernel, which needs /dev/kvm only.',
+      })
+    }
+    const refusals = runtimeRefusals(join(stateRoots().run, 'oci-runtimes.json'))
+    const refused: { name: string; reason: string }[] = []
+    for (const runtime of findRuntimes(layout)) {
+      let reason = refusals.reasonOf(runtime)
+      if (reason === undefined) {
+        reason = await startWith(runtime)
+        if (reason === undefined) return
+        log?.(`${runtime.name} refuses this host: ${reason}`)
+        refusals.add(runtime, reason)
+        await release()
+      }
+      refused.push({ name: runtime.name, reason })
+    }
+    throw noRuntimeError(refused)
+  }
+
+  /** @returns why this runtime will never work on this host, if so */
+  async function startWith(runtime: OciRuntime): Promise<string | undefined> {
+    if (verdict) finish(verdict)
+    if (over) return undefined
+    writeBundle()
+    mark('created')
+    mark('entered')
+    runtimeProcess = startRuntime({
+      runtime,
+      id: runtimeId(spec.name),
+      directory,
+      stdio: [spec.interactive ? (stdio.stdin ?? 'ignore') : 'ignore', stdio.stdout, stdio.stderr],
+    })
+    const { started, ended } = runtimeProcess
+    if (await started) {
+      mark('programStarted')
+      programStarted = true
+      for (const signo of earlySignals.splice(0)) signal(signo)
+      ended.then((status) => finish(describeEnd(spec, ending(status, true))))
+      return undefined
+    }
+    const outcome = ending(await ended, false)
+    const reason = failureReason(outcome)
+    if (!verdict && isHostRefusal(reason)) return reason
+    finish(describeEnd(spec, outcome))
+    return undefined
+  }
+
+  const notPrepared = (cause: Error) =>
+    new HostError(`Cannot prepare container "${spec.name}": ${cause.message}.`, { cause })
+
+  function writeBundle(): void {
+    mkdirSync(directory, { mode: 0o700 })
+    const { mounts, program } = prepareRoot(spec, directory)
+    const openFilesMax = Math.min(parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8')), OPEN_FILES_CAP)
+    const config = ociConfig(spec, { root: at(LAYERS.root), mounts, program, cgroupsPath: cgroup.path, openFilesMax })
+    writeFileSync(at(FILES.config), JSON.stringify(config), { mode: 0o600 })
+  }
+
+  const ending = (status: number | NodeJS.Signals, started: boolean) => ({
+    status,
+    started,
+    outOfMemoryKills: cgroup.outOfMemoryKills(),
+    runtimeLog: readIfThere(at(FILES.runtimeLog)),
+    launchLog: readIfThere(at(FILES.launchLog)),
+  })
+
+  const pids = () => [...new Set([...(runtimeProcess?.pids() ?? []), ...(over ? [] : cgroup.processes())])]
+
+  /** Process 1 of the container, by its pid here. */
+  const programPid = () => cgroup.processes().find((pid) => readStatus(pid)?.nsPids.at(-1) === 1)
+
+  function signal(signo: number): void {
+    if (over) return
+    if (!programStarted) {
+      earlySignals.push(signo)
+      return
+    }
+    const pid = programPid()
+    const status = pid === undefined ? undefined : readStatus(pid)
+    if (pid === undefined || status === undefined) return
+    if (RUNTIME_INIT.test(status.name)) {
+      setTimeout(signal, SIGNAL_RETRY_MS, signo)
+      return
+    }
+    const effect = signalEffect(signo, status)
+    if (effect === 'end') kill({ exitCode: 128 + signo })
+    else if (effect !== 'nothing') send(pid, effect === 'stop' ? SIGSTOP : signo)
+  }
+
+  function kill(result: ExitResult): void {
+    if (over) return
+    verdict ??= result
+    if (runtimeProcess) runtimeProcess.kill()
+    else finish(verdict)
+  }
+
+  async function release(): Promise<void> {
+    const left = await emptyCgroup(cgroup)
+    if (left.length > 0) log?.(`cannot remove the control group ${left[0]}: it is still in use`)
+    rmSync(directory, { recursive: true, force: true })
+  }
+
+  async function closeOnce(): Promise<void> {
+    kill({ exitCode: 128 + SIGKILL })
+    await finished
+    await release()
+    mark('gone')
+  }
+
+  function close(): Promise<void> {
+    closing ??= closeOnce()
+    return closing
+  }
+
+  return { isolation: 'container', phases, pids, start, wait: () => finished, signal, kill, close }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

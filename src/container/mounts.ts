@@ -1,0 +1,52 @@
+/** What is mounted inside a container, and which parts of /proc and /sys are hidden or read-only there. */
+
+/** OCI runtime spec, config.md "Mounts". */
+export interface OciMount {
+  readonly destination: string
+  readonly type: string
+  readonly source: string
+  readonly options: readonly string[]
+}
+
+const HARMLESS = ['nosuid', 'noexec', 'nodev'] as const
+
+export const SYSTEM_MOUNTS: readonly OciMount[] = [
+  { destination: '/proc', type: 'proc', source: 'proc', options: HARMLESS },
+  { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=64k'] },
+  {
+    destination: '/dev/pts',
+    type: 'devpts',
+    source: 'devpts',
+    options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+  },
+  { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...HARMLESS, 'mode=1777'] },
+  { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: HARMLESS },
+  { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...HARMLESS, 'ro'] },
+]
+
+/** A file of the host seen read-only inside: how a single program gets into its root without being copied. */
+export const readOnlyFile = (source: string, destination: string): OciMount => ({
+  destination,
+  type: 'bind',
+  source,
+  options: ['bind', 'ro', 'nosuid', 'nodev'],
+})
+
+/** Files that tell about the host or reach its hardware; docker and podman hide the same. */
+export const MASKED_PATHS = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/sys/devices/virtual/powercap',
+  '/sys/firmware',
+] as const
+
+/** Files that would change the host. */
+export const READ_ONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'] as const

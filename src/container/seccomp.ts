@@ -1,0 +1,66 @@
+/**
+ * The seccomp profile: which system calls of the host kernel a container reaches. Whatever is not on a list here is
+ * refused with EPERM. OCI runtime spec, config-linux.md "Seccomp"; the choice follows docker's default profile,
+ * less what needs a capability that our containers never hold.
+ */
+import { SYSCALLS } from './syscalls.ts'
+
+export interface SeccompArgument {
+  readonly index: number
+  readonly value: number
+  readonly valueTwo?: number
+  readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_LT' | 'SCMP_CMP_MASKED_EQ'
+}
+
+export interface SeccompRule {
+  readonly names: readonly string[]
+  readonly action: 'SCMP_ACT_ALLOW' | 'SCMP_ACT_ERRNO'
+  readonly errnoRet?: number
+  readonly args?: readonly SeccompArgument[]
+}
+
+export interface SeccompProfile {
+  readonly defaultAction: 'SCMP_ACT_ERRNO'
+  readonly defaultErrnoRet: number
+  readonly architectures: readonly string[]
+  readonly syscalls: readonly SeccompRule[]
+}
+
+const EPERM = 1
+const ENOSYS = 38
+
+/** CLONE_NEWTIME aside, which shares its bit with the exit signal: every CLONE_NEW* flag of clone(2). */
+const CLONE_NEW_NAMESPACE = 0x7e02_0000
+
+/** Address families from here on are AF_ALG, AF_NFC and AF_VSOCK: the last leaves every network namespace. */
+const AF_ALG = 38
+
+/** PER_LINUX, PER_LINUX32, each with and without UNAME26, and the query. personality(2) */
+const PERSONALITIES = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff]
+
+const allow = (names: readonly string[], ...args: SeccompArgument[]): SeccompRule => ({
+  names,
+  action: 'SCMP_ACT_ALLOW',
+  ...(args.length > 0 && { args }),
+})
+
+export function seccompProfile(): SeccompProfile {
+  return {
+    defaultAction: 'SCMP_ACT_ERRNO',
+    defaultErrnoRet: EPERM,
+    // A call by the i386 or x32 gate kills the program: it has no use for them, an attacker has.
+    architectures: ['SCMP_ARCH_X86_64'],
+    syscalls: [
+      allow(Object.values(SYSCALLS).flat()),
+      allow(['clone'], { index: 0, value: CLONE_NEW_NAMESPACE, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }),
+      // Its flags lie in memory, where a filter cannot look; with ENOSYS the C libraries fall back to clone.
+      { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
+      allow(['socket'], { index: 0, value: AF_ALG, op: 'SCMP_CMP_LT' }),
+      ...PERSONALITIES.map((value) => allow(['personality'], { index: 0, value, op: 'SCMP_CMP_EQ' as const })),
+    ],
+  }
+}
+
+/** How many system calls of the host a program in a container can reach. */
+export const reachableSyscalls = (profile: SeccompProfile): number =>
+  new Set(profile.syscalls.filter(({ action }) => action === 'SCMP_ACT_ALLOW').flatMap(({ names }) => names)).size

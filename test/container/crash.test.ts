@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { containerCgroup, readCgroupLayout } from '../../src/container/cgroup.ts'
+import { hasEnded } from '../../src/container/proc-status.ts'
+import { cgroupKey, sweepContainer } from '../../src/container/sweep.ts'
+import { containerTest, temporaryDirectory } from '../helpers/containers.ts'
+
+const HOLDER = fileURLToPath(new URL('../helpers/container-holder.js', import.meta.url))
+
+/** Living processes whose command line has the word. */
+const processesWith = (word: string): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => pid !== process.pid && commandLine(pid).includes(word) && !hasEnded(pid))
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+/** Moments of a start, in ms after the holder's: before, amid and after the work of the runtime. */
+for (const moment of [60, 75, 90, 105, 120, 140, 'started'] as const) {
+  const when = moment === 'started' ? 'when the program runs' : `${moment} ms after the start`
+  containerTest(
+    `SIGKILL to the process that holds a container, ${when}, leaves no process, and a sweep no file`,
+    async (t) => {
+      const directory = join(temporaryDirectory(t), 'instance')
+      mkdirSync(directory)
+      const name = `crash-${process.pid}`
+      // The number of seconds is how the program is recognised among all processes of the host.
+      const seconds = `86400.${process.pid}${moment}`.replace('started', '999')
+      const holder = spawn(process.execPath, [HOLDER, directory, name, seconds], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      if (moment === 'started') await once(holder.stdout!, 'data')
+      else await new Promise((resolve) => setTimeout(resolve, moment))
+      holder.kill('SIGKILL')
+      await once(holder, 'exit')
+
+      const left = () => [...processesWith(directory), ...processesWith(seconds)]
+      for (let patience = 200; left().length > 0 && patience > 0; patience--) {
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      t.deepEqual(left().map(commandLine), [])
+      t.false(readFileSync('/proc/self/mountinfo', 'utf8').includes(directory))
+
+      const cgroup = containerCgroup(readCgroupLayout(), cgroupKey(name, directory))
+      const files = existsSync(directory) ? readdirSync(directory) : []
+      const groups = cgroup.directories()
+      const words = await sweepContainer(name, directory)
+      t.is(
+        words.some((line) => line.includes('writable layer')),
+        files.length > 0,
+      )
+      t.is(
+        words.some((line) => line.includes('control groups')),
+        groups.length > 0,
+      )
+      t.deepEqual(readdirSync(directory), [])
+      t.deepEqual(cgroup.directories(), [])
+      t.deepEqual(await sweepContainer(name, directory), [], 'nothing is left for a second sweep')
+      if (moment === 'started') t.true(files.length > 0 && groups.length > 0)
+    },
+  )
+}

@@ -1,0 +1,71 @@
+import { existsSync, readFileSync } from 'node:fs'
+import test from 'ava'
+import { reachableSyscalls, type SeccompRule, seccompProfile } from '../../src/container/seccomp.ts'
+import { SYSCALLS } from '../../src/container/syscalls.ts'
+
+const profile = seccompProfile()
+const rulesFor = (name: string): SeccompRule[] => profile.syscalls.filter(({ names }) => names.includes(name))
+
+test('whatever is not on a list is refused', (t) => {
+  t.is(profile.defaultAction, 'SCMP_ACT_ERRNO')
+  t.deepEqual(profile.architectures, ['SCMP_ARCH_X86_64'])
+})
+
+test('no call that changes, watches or reprograms the host kernel is on a list', (t) => {
+  const dangerous = `
+    mount umount2 pivot_root move_mount open_tree fsopen fsconfig fsmount fspick mount_setattr setns unshare
+    init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff acct quotactl
+    bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register ptrace process_vm_readv
+    process_vm_writev kcmp pidfd_getfd add_key request_key keyctl syslog settimeofday clock_settime
+    iopl ioperm open_by_handle_at lookup_dcookie nfsservctl uselib ustat sysfs _sysctl vhangup
+    sethostname setdomainname migrate_pages move_pages mbind set_mempolicy fanotify_init`
+  for (const name of dangerous.trim().split(/\s+/)) t.deepEqual(rulesFor(name), [], name)
+})
+
+test('every call of the ordinary lists is named once', (t) => {
+  const names = Object.values(SYSCALLS).flat()
+  t.is(new Set(names).size, names.length)
+})
+
+test('clone may not make namespaces, and clone3 sends the C library back to clone', (t) => {
+  const [clone, ...more] = rulesFor('clone')
+  t.is(more.length, 0)
+  const newNamespaces = [0x2_0000, 0x200_0000, 0x400_0000, 0x800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000]
+  const mask = newNamespaces.reduce((sum, flag) => sum + flag, 0)
+  t.deepEqual(clone?.args, [{ index: 0, value: mask, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }])
+  t.like(rulesFor('clone3'), [{ action: 'SCMP_ACT_ERRNO', errnoRet: 38 }])
+})
+
+test('socket is open to the families below AF_ALG only, which leaves AF_VSOCK out', (t) => {
+  t.deepEqual(
+    rulesFor('socket').map(({ args }) => args),
+    [[{ index: 0, value: 38, op: 'SCMP_CMP_LT' }]],
+  )
+})
+
+test('every name is an x86-64 system call that the headers of this host know, but for the newest', (t) => {
+  const header = ['/usr/include/x86_64-linux-gnu/asm/unistd_64.h', '/usr/include/asm/unistd_64.h'].find((path) =>
+    existsSync(path),
+  )
+  if (!header) {
+    t.log('skipped: the kernel headers are not installed (apt-get install linux-libc-dev)')
+    t.pass()
+    return
+  }
+  const known = new Set([...readFileSync(header, 'utf8').matchAll(/__NR_(\w+)/g)].map(([, name]) => name))
+  const newest = new Set([
+    'cachestat',
+    'fchmodat2',
+    'map_shadow_stack',
+    'futex_wake',
+    'futex_wait',
+    'futex_requeue',
+    'mseal',
+  ])
+  const unknown = profile.syscalls.flatMap(({ names }) => names).filter((name) => !known.has(name) && !newest.has(name))
+  t.deepEqual(unknown, [])
+})
+
+test('the count of reachable calls counts each allowed name once', (t) => {
+  t.is(reachableSyscalls(profile), Object.values(SYSCALLS).flat().length + ['clone', 'socket', 'personality'].length)
+})
