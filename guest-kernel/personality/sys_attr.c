@@ -169,9 +169,9 @@ int64_t sys_fallocate(const uint64_t arg[6]) {
   if (__builtin_add_overflow(offset, length, &end)) return -EFBIG;
   if (inode_is(file->inode, S_IFIFO)) return -ESPIPE;
   if (file->ops != &regular_ops) return -ENODEV;
-  bool grows = (uint64_t)end > file->inode->data.size;
-  if (!grows) return 0;
-  return mode & FALLOC_FL_KEEP_SIZE ? data_reserve(file->inode, (uint64_t)end) : data_resize(file->inode, (uint64_t)end);
+  int error = data_reserve(file->inode, (uint64_t)end);
+  bool grows = (uint64_t)end > file->inode->data.size && !(mode & FALLOC_FL_KEEP_SIZE);
+  return error || !grows ? error : data_resize(file->inode, (uint64_t)end);
 }
 
 /* sync, fsync, fdatasync: memory is all there is. */

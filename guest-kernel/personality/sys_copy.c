@@ -30,7 +30,7 @@ static void store_position(const struct position *position) {
 
 /*
  * Through a buffer of ours: writing may move the very bytes that are read. A stream or pipe cannot, so a regular
- * file goes to it in one piece, straight from where it lies.
+ * file goes to it straight from where it lies.
  */
 static int64_t transfer(struct position *from, struct position *to, uint64_t count) {
   static uint8_t bounce[BOUNCE_BYTES];
@@ -43,8 +43,11 @@ static int64_t transfer(struct position *from, struct position *to, uint64_t cou
     const uint8_t *bytes = bounce;
     ssize_t got;
     if (direct) {
-      bytes = source->data.bytes + from->offset;
-      got = from->offset >= source->data.size ? 0 : (ssize_t)min_size(wanted, source->data.size - from->offset);
+      size_t piece = 0;
+      const uint8_t *place = from->offset < source->data.size ? data_at(source, from->offset, &piece) : bounce;
+      if (!place) memset(bounce, 0, piece = min_size(piece, sizeof bounce));
+      if (place) bytes = place;
+      got = (ssize_t)min_size(wanted, piece);
     } else {
       got = file_read_at(from->file, bounce, min_size(wanted, sizeof bounce), from->offset);
     }

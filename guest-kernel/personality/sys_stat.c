@@ -4,6 +4,7 @@
 #include <linux/fcntl.h>
 #include <linux/magic.h>
 
+#include "data.h"
 #include "fd.h"
 #include "memory.h"
 #include "window.h"
@@ -37,7 +38,7 @@ static struct stat stat_of(const struct inode *inode) {
     .st_rdev = inode->device,
     .st_size = (long)size,
     .st_blksize = (long)PAGE_BYTES,
-    .st_blocks = inode_is(inode, S_IFREG) ? (long)(PAGES_OF(size) * (PAGE_BYTES / BLOCK_BYTES)) : 0,
+    .st_blocks = inode->ops == &regular_ops ? (long)(PAGES_OF(data_resident(inode)) * (PAGE_BYTES / BLOCK_BYTES)) : 0,
     .st_atime = (uint64_t)seconds_of(inode->atime),
     .st_atime_nsec = nanoseconds_of(inode->atime),
     .st_mtime = (uint64_t)seconds_of(inode->mtime),

@@ -33,8 +33,9 @@ struct inode {
   const struct file_ops *ops;
   union {
     struct { /* a file's bytes, or a symlink's target */
-      uint8_t *bytes;
-      size_t size, capacity; /* capacity 0: the bytes lie in the cpio and are copied before the first change */
+      uint8_t *bytes;   /* one block; with capacity 0 it lies in the cpio and is copied before the first change */
+      uint8_t **chunks; /* or many, see data.c */
+      size_t size, capacity;
     } data;
     struct {
       struct entry *first, *last;

@@ -46,7 +46,8 @@ export function readKernelImage(readAt: ReadAt, fileSize: number, name: string):
     })
   }
   const header = readAt(0, HEADER_SIZE)
-  if (header.length < HEADER_SIZE || dataView(header).getUint32(0) !== 0x7f454c46) return refuse('it is not an ELF file')
+  if (header.length < HEADER_SIZE || dataView(header).getUint32(0) !== 0x7f454c46)
+    return refuse('it is not an ELF file')
   const view = dataView(header)
   if (view.getUint8(4) !== 2 || view.getUint8(5) !== 1) return refuse('it is not a 64-bit little-endian ELF file')
   const type = view.getUint16(16, true)
@@ -55,8 +56,10 @@ export function readKernelImage(readAt: ReadAt, fileSize: number, name: string):
   const tableOffset = view.getBigUint64(32, true)
   const entrySize = view.getUint16(54, true)
   const count = view.getUint16(56, true)
-  if (entrySize !== PROGRAM_HEADER_SIZE) return refuse(`its program headers have ${entrySize} bytes instead of ${PROGRAM_HEADER_SIZE}`)
-  if (count === 0 || count > PROGRAM_HEADERS_MAX) return refuse(`it has ${count} program headers, 1 to ${PROGRAM_HEADERS_MAX} are accepted`)
+  if (entrySize !== PROGRAM_HEADER_SIZE)
+    return refuse(`its program headers have ${entrySize} bytes instead of ${PROGRAM_HEADER_SIZE}`)
+  if (count === 0 || count > PROGRAM_HEADERS_MAX)
+    return refuse(`it has ${count} program headers, 1 to ${PROGRAM_HEADERS_MAX} are accepted`)
   const tableSize = count * PROGRAM_HEADER_SIZE
   if (tableOffset + BigInt(tableSize) > BigInt(fileSize)) return refuse('its program headers lie outside the file')
   const table = readAt(Number(tableOffset), tableSize)

@@ -92,10 +92,20 @@ export function writePvhBoot(memory: GuestMemory, { commandLine, modules }: PvhB
   memory.bytes(COMMAND_LINE_GPA, text.length).set(text)
 
   const map = memoryMap(memory.regions.map(({ gpa, bytes }) => ({ gpa, size: bytes.length })))
-  writeTable(memory, MEMORY_MAP_GPA, map.map(({ gpa, size, type }) =>
-    memoryMapEntry.encode({ addr: BigInt(gpa), size: BigInt(size), type, reserved: 0 })))
-  writeTable(memory, MODULE_LIST_GPA, modules.map(({ gpa, size }) =>
-    moduleEntry.encode({ paddr: BigInt(gpa), size: BigInt(size), cmdline_paddr: 0n, reserved: 0n })))
+  writeTable(
+    memory,
+    MEMORY_MAP_GPA,
+    map.map(({ gpa, size, type }) =>
+      memoryMapEntry.encode({ addr: BigInt(gpa), size: BigInt(size), type, reserved: 0 }),
+    ),
+  )
+  writeTable(
+    memory,
+    MODULE_LIST_GPA,
+    modules.map(({ gpa, size }) =>
+      moduleEntry.encode({ paddr: BigInt(gpa), size: BigInt(size), cmdline_paddr: 0n, reserved: 0n }),
+    ),
+  )
   writeTable(memory, START_INFO_GPA, [
     startInfo.encode({
       magic: START_MAGIC,

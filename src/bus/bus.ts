@@ -25,7 +25,8 @@ export class Bus {
   /** @throws BugError when the range overlaps one already taken: the device table is wrong. */
   add(base: number, size: number, device: BusDevice): void {
     const clash = this.#ranges.find((range) => base < range.base + range.size && range.base < base + size)
-    if (clash) throw new BugError(`Cannot place ${device.name} at 0x${base.toString(16)}: ${clash.device.name} is there.`)
+    if (clash)
+      throw new BugError(`Cannot place ${device.name} at 0x${base.toString(16)}: ${clash.device.name} is there.`)
     this.#ranges.push({ base, size, device })
     this.#ranges.sort((a, b) => a.base - b.base)
   }

@@ -17,6 +17,7 @@ import type { ExitResult, Instance, Phases, Stdio } from '../instance/instance.t
 import type { RunSpec } from '../instance/run-spec.ts'
 import type { MachineEnd } from '../machine/exit-handler.ts'
 import { createMachine, type Machine } from '../machine/machine.ts'
+import { sizeThreadPool } from '../machine/thread-pool.ts'
 import { MIB } from '../memory/memory-map.ts'
 import { unikernelPath } from '../paths.ts'
 import { ARGS, EXIT_REASON } from './abi.ts'
@@ -107,6 +108,7 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
           },
         )
       }
+      sizeThreadPool(stdio.stdin === undefined ? 0 : 1)
       const stdout = createFdSink(stdio.stdout)
       const onFirstOutput = marking(stdout, () => {
         phases.firstOutput ??= now()

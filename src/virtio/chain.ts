@@ -23,12 +23,12 @@ export interface ChainOwner {
 }
 
 /**
- * A queue keeps one of these for each head: a head is in flight at most once, so nothing is allocated for a request but
- * its views. A reset throws all of them away, so that a late completion finds only an old, stale one.
+ * A queue keeps one of these for each head: a head is in flight at most once, so a request allocates its views and their
+ * lists alone. A reset throws all of them away, so that a late completion finds only an old, stale one.
  */
 export class QueueChain implements Chain {
-  readonly readable: Uint8Array[] = []
-  readonly writable: Uint8Array[] = []
+  readable: Uint8Array[] = []
+  writable: Uint8Array[] = []
   readableBytes = 0
   writableBytes = 0
   stale = true
@@ -43,8 +43,9 @@ export class QueueChain implements Chain {
   }
 
   open(sequence: number): void {
-    this.readable.length = 0
-    this.writable.length = 0
+    // New lists: emptying the old ones takes twice as long.
+    this.readable = []
+    this.writable = []
     this.readableBytes = 0
     this.writableBytes = 0
     this.sequence = sequence

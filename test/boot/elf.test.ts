@@ -30,11 +30,31 @@ test('without the ELF magic', refusal, (view) => view.setUint8(0, 0), /not an EL
 test('when it is 32-bit', refusal, (view) => view.setUint8(4, 1), /64-bit/)
 test('for another machine', refusal, (view) => view.setUint16(18, 183, true), /x86-64/)
 test('when it is an object file', refusal, (view) => view.setUint16(16, 1, true), /not an executable/)
-test('with program headers past the end', refusal, (view) => view.setBigUint64(32, 0xffff_ffff_ffff_fff0n, true), /outside the file/)
+test(
+  'with program headers past the end',
+  refusal,
+  (view) => view.setBigUint64(32, 0xffff_ffff_ffff_fff0n, true),
+  /outside the file/,
+)
 test('with too many program headers', refusal, (view) => view.setUint16(56, 65535, true), /program headers/)
-test('with a segment past the end of the file', refusal, (view) => view.setBigUint64(64 + 32, 2n ** 63n, true), /past the end/)
-test('with a segment larger in the file than in memory', refusal, (view) => view.setBigUint64(64 + 40, 1n, true), /larger in the file/)
-test('with a segment beyond any memory', refusal, (view) => view.setBigUint64(64 + 24, 2n ** 64n - 1n, true), /beyond any memory/)
+test(
+  'with a segment past the end of the file',
+  refusal,
+  (view) => view.setBigUint64(64 + 32, 2n ** 63n, true),
+  /past the end/,
+)
+test(
+  'with a segment larger in the file than in memory',
+  refusal,
+  (view) => view.setBigUint64(64 + 40, 1n, true),
+  /larger in the file/,
+)
+test(
+  'with a segment beyond any memory',
+  refusal,
+  (view) => view.setBigUint64(64 + 24, 2n ** 64n - 1n, true),
+  /beyond any memory/,
+)
 
 test('whatever bytes a kernel file holds, it is read or refused with a reason', (t) => {
   const template = buildElf()
@@ -44,7 +64,8 @@ test('whatever bytes a kernel file holds, it is read or refused with a reason', 
       const file = template.slice()
       for (const [at, value] of changes) file[at % 0x200] = value
       try {
-        for (const { fileOffset, fileSize } of read(file.subarray(0, length)).segments) t.true(fileOffset + fileSize <= length)
+        for (const { fileOffset, fileSize } of read(file.subarray(0, length)).segments)
+          t.true(fileOffset + fileSize <= length)
       } catch (error) {
         t.true(error instanceof UsageError, String(error))
       }

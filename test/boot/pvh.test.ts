@@ -32,7 +32,10 @@ test('without modules the module list is absent', (t) => {
 
 test('the memory map covers all RAM, reserves the legacy hole and never overlaps', (t) => {
   const entries = memoryMap(ramLayout(6 * GIB))
-  t.is(entries.reduce((sum, { size }) => sum + size, 0), 6 * GIB)
+  t.is(
+    entries.reduce((sum, { size }) => sum + size, 0),
+    6 * GIB,
+  )
   for (let index = 1; index < entries.length; index++) {
     const before = entries[index - 1]!
     t.true(before.gpa + before.size <= entries[index]!.gpa)

@@ -157,7 +157,7 @@ export const testVirtioDevice = (name: string, create: () => VirtioDevice): void
   test(`${name} refuses a saved state of another shape (class 32)`, (t) => {
     const driver = start()
     const state = driver.transport.save()
-    for (const key of Object.keys(state).filter((key) => key !== 'device')) {
+    for (const key of Object.keys(state)) {
       const { [key]: _, ...rest } = state
       t.throws(() => new MmioDriver(create()).transport.restore(rest), { name: 'HostError' }, key)
     }

@@ -7,7 +7,10 @@ test('a small guest has one stretch of RAM from address zero', (t) => {
 
 test('RAM leaves the hole below 4 GiB free and goes on above it', (t) => {
   const layout = ramLayout(5 * GIB)
-  t.is(layout.reduce((sum, { size }) => sum + size, 0), 5 * GIB)
+  t.is(
+    layout.reduce((sum, { size }) => sum + size, 0),
+    5 * GIB,
+  )
   for (const { gpa, size } of layout) t.true(gpa + size <= MMIO_HOLE_START || gpa >= MMIO_HOLE_END)
 })
 

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { HostError } from '../../src/errors.ts'
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from '../../src/virtio/device.ts'
-import { MMIO_OFFSET } from '../../src/virtio/registers.ts'
+import { MMIO_OFFSET, MMIO_REGISTERS } from '../../src/virtio/registers.ts'
 import type { JsonObject } from '../../src/virtio/saved-state.ts'
 import { DriverQueue } from '../helpers/driver-queue.ts'
 import { HIGH } from '../helpers/guarded-memory.ts'
@@ -238,6 +238,21 @@ test('registers take aligned accesses of 4 bytes; others read 0 and write nothin
   t.is(driver.status, READY)
 })
 
+test('every register can be accessed as its row says, and not otherwise (§4.2.2)', (t) => {
+  for (const { name, access } of MMIO_REGISTERS) {
+    for (const [verb, letter] of [
+      ['read', 'r'],
+      ['write', 'w'],
+    ] as const) {
+      const { driver } = create()
+      if (verb === 'read') driver.read(name)
+      else driver.write(name, 1)
+      const refused = driver.log.some((line) => line.includes(`${verb} of 4 bytes`))
+      t.is(refused, !access.includes(letter), `${verb} ${name}`)
+    }
+  }
+})
+
 test('reading a write-only register gives 0, writing a read-only one or none does nothing', (t) => {
   const { driver } = started()
   t.is(driver.read('QueueNotify'), 0)
@@ -453,6 +468,7 @@ test('a saved state that was altered is refused with the field that is wrong (cl
   const { driver } = started()
   const state = driver.transport.save()
   for (const [field, value] of [
+    ['device', 'net'],
     ['status', 256],
     ['status', '15'],
     ['driverFeatures', '0xzz'],
@@ -462,7 +478,7 @@ test('a saved state that was altered is refused with the field that is wrong (cl
   ] as const) {
     const { driver: other } = create()
     const error = t.throws(() => other.transport.restore({ ...state, [field]: value }), { instanceOf: HostError })
-    t.regex(error.message, new RegExp(field))
+    t.regex(error.message, new RegExp(field === 'device' ? 'state of net' : field))
   }
 })
 

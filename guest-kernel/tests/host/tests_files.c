@@ -42,15 +42,31 @@ static void grows_large_files(void) {
   }
 }
 
+static void gaps_cost_nothing(void) {
+  struct stat *stat = (struct stat *)buffer();
+  write_file("/sparse", "start");
+  CHECK(CALL(SYS_truncate, path("/sparse"), 1ul << 30) == 0);
+  CHECK(CALL(SYS_stat, path("/sparse"), P(stat)) == 0 && stat->st_size == 1 << 30 && stat->st_blocks <= 512);
+  int64_t fd = open_file("/sparse", O_RDWR);
+  strcpy(buffer(), "end");
+  CHECK(CALL(SYS_pwrite64, (uint64_t)fd, P(buffer()), 3, 700 * MIB - 1) == 3);
+  memset(buffer(), 1, 8);
+  CHECK(CALL(SYS_pread64, (uint64_t)fd, P(buffer()), 8, 700 * MIB - 3) == 8);
+  CHECK(!memcmp(buffer(), "\0\0end\0\0\0", 8));
+  CHECK(CALL(SYS_ftruncate, (uint64_t)fd, 700 * MIB) == 0 && CALL(SYS_ftruncate, (uint64_t)fd, 701 * MIB) == 0);
+  CHECK(CALL(SYS_pread64, (uint64_t)fd, P(buffer()), 4, 700 * MIB - 2) == 4 && !memcmp(buffer(), "\0e\0\0", 4));
+  CHECK(CALL(SYS_fallocate, (uint64_t)fd, 0, 0, 700 * MIB) == -ENOSPC);
+}
+
 static void full_is_enospc(void) {
   int64_t fd = open_file("/big", O_CREAT | O_RDWR), last = 0;
   char *block = map(MIB);
   for (int i = 0; i < 64 && last >= 0; i++) last = CALL(SYS_write, (uint64_t)fd, P(block), MIB);
   CHECK(last == -ENOSPC);
   CHECK(CALL(SYS_ftruncate, (uint64_t)fd, 0) == 0);
-  CHECK(CALL(SYS_write, (uint64_t)fd, P(block), MIB) == (int64_t)MIB);
+  CHECK(CALL(SYS_pwrite64, (uint64_t)fd, P(block), MIB, 0) == (int64_t)MIB);
   CHECK(CALL(SYS_pwrite64, (uint64_t)fd, P(block), 1, INT64_MAX) == -EFBIG);
-  CHECK(CALL(SYS_pwrite64, (uint64_t)fd, P(block), 1, 1ul << 50) == -ENOSPC);
+  CHECK(CALL(SYS_pwrite64, (uint64_t)fd, P(block), 1, 1ul << 50) == -EFBIG);
 }
 
 static void open_flags(void) {
@@ -318,7 +334,7 @@ static void polls(void) {
   CHECK(CALL(SYS_write, (uint64_t)ends[1], P(buffer()), 1) == 1);
   CHECK(CALL(SYS_poll, P(polls), 1, (uint64_t)-1) == 1 && polls[0].revents == POLLIN);
   CHECK(CALL(SYS_poll, P(polls), UINT32_MAX, 0) == -EINVAL);
-  uint64_t *set = (uint64_t *)(buffer() + 100);
+  uint64_t *set = (uint64_t *)(buffer() + 128);
   memset(set, 0, 128);
   set[0] = 1ul << ends[0];
   CHECK(CALL(SYS_select, (uint64_t)ends[0] + 1, P(set), 0, 0, 0) == 1 && set[0] == 1ul << ends[0]);
@@ -380,6 +396,7 @@ const struct test file_tests[] = {
   {"a file of the archive is copied on its first write, and gaps read as zeroes", copies_on_write},
   {"cutting a file and growing it again leaves zeroes", truncate_leaves_zeroes},
   {"a file grows to megabytes and keeps every byte", grows_large_files},
+  {"gaps in a file cost no memory and read as zeroes", gaps_cost_nothing},
   {"a full memory is ENOSPC for files, and deleting makes room", full_is_enospc},
   {"open honours its flags and refuses as Linux does", open_flags},
   {"a descriptor that is not open is EBADF in every call", bad_descriptors},

@@ -1,0 +1,110 @@
+/**
+ * Bundles the command into one file: resolving modules one by one is most of a command's start.
+ *
+ * It is a CommonJS file, because Node's loader of ES modules costs several milliseconds before the first line runs,
+ * and it runs from bytecode made here (scripts/start.cjs). What is imported dynamically is evaluated when it is asked
+ * for. docs/command-line.md has the figures.
+ */
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const dist = `${root}dist`
+const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  charset: 'ascii',
+  sourcemap: true,
+  sourcesContent: false,
+  external: ['koffi', '*.node'],
+  logLevel: 'warning',
+}
+
+/** Packages that most runs never load: files of their own, so that their source need not be read at each start. */
+const SET_APART = ['yargs', 'pino', 'cli-table3']
+
+const setApart = {
+  name: 'set-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: new RegExp(`^(${SET_APART.join('|')})$`) }, ({ path }) => ({
+      path: `./${path}.cjs`,
+      external: true,
+    }))
+  },
+}
+
+/** yargs measures its texts with a package that sets up Unicode segmentation: 35 ms of every start that loads it. */
+const asciiWidth = {
+  name: 'ascii-width',
+  setup({ onResolve }) {
+    onResolve({ filter: /^string-width$/ }, () => ({ path: `${root}scripts/ascii-width.cjs` }))
+  },
+}
+
+const commonJs = {
+  ...common,
+  format: 'cjs',
+  minifyWhitespace: true,
+  minifySyntax: true,
+  supported: { 'dynamic-import': false },
+}
+const BUNDLE_URL = "const bundleUrl = require('node:url').pathToFileURL(__filename).href;"
+
+/** Writes the file as a whole or not at all: somebody may be running the command while it is built. */
+function place(name, content) {
+  writeFileSync(`${dist}/.${name}`, content)
+  renameSync(`${dist}/.${name}`, `${dist}/${name}`)
+}
+
+mkdirSync(dist, { recursive: true })
+
+const { outputFiles } = await build({
+  ...commonJs,
+  entryPoints: ['src/cli/main.ts'],
+  outfile: 'dist/cloister-main.cjs',
+  write: false,
+  plugins: [setApart],
+  define: { CLOISTER_VERSION: JSON.stringify(version), 'import.meta.url': 'bundleUrl' },
+  banner: { js: `(function (require, module, exports, __filename) { ${BUNDLE_URL}` },
+  footer: { js: '})' },
+})
+for (const { path, contents } of outputFiles) place(path.slice(dist.length + 1), contents)
+
+const bundle = outputFiles.find(({ path }) => path.endsWith('.cjs')).contents
+const digest = createHash('sha256').update(bundle).digest('hex').slice(0, 16)
+place(
+  'cloister.cjs',
+  readFileSync(`${root}scripts/start.cjs`, 'utf8').replace('BUNDLE_DIGEST', digest).replace('VERSION', version),
+)
+
+await build({
+  ...commonJs,
+  entryPoints: SET_APART,
+  outdir: 'dist',
+  outExtension: { '.js': '.cjs' },
+  plugins: [asciiWidth],
+  define: { 'import.meta.url': 'bundleUrl' },
+  banner: { js: BUNDLE_URL },
+})
+
+// A vCPU's worker thread is a file of its own, found beside the bundle.
+await build({ ...common, entryPoints: ['src/machine/vcpu-worker.ts'], outfile: 'dist/vcpu-worker.js', format: 'esm' })
+
+for (const name of readdirSync(dist)) {
+  if (name.endsWith('.bytecode') && !name.includes(digest)) rmSync(`${dist}/${name}`)
+}
+// It runs a guest: should that never come back, the command starts without bytecode and 10 ms later.
+const bytecode = `${dist}/cloister-main.${digest}.bytecode`
+const { error } = spawnSync(process.execPath, [`${root}scripts/make-bytecode.cjs`, bytecode], {
+  stdio: ['ignore', 'ignore', 'inherit'],
+  timeout: 15_000,
+  killSignal: 'SIGKILL',
+})
+if (error) process.stderr.write(`No bytecode was made: ${error.message}.\n`)

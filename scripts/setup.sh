@@ -1,0 +1,76 @@
+#!/bin/sh
+# Gets this checkout what it needs: Node is checked, npm and Debian packages are installed where they are missing.
+# Says what it does; does nothing, quickly, when nothing is missing.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+say() { printf '%s\n' "$*" >&2; }
+
+# --- Node ---
+if ! command -v node >/dev/null 2>&1; then
+  say 'setup: Node.js is missing: install Node.js 20.19 or later, with npm.'
+  exit 1
+fi
+node -e '
+  const [major, minor] = process.versions.node.split(".").map(Number)
+  if (major > 20 || (major === 20 && minor >= 19)) process.exit(0)
+  console.error(`setup: this is Node.js ${process.versions.node}, and Cloister needs 20.19 or later.`)
+  process.exit(1)
+' || exit 1
+
+# --- Debian packages: what must be there, and what only a few tests or levels want ---
+missing=''
+need() { # COMMAND-OR-FILE PACKAGE
+  case $1 in
+    /*) [ -e "$1" ] || missing="$missing $2" ;;
+    *) command -v "$1" >/dev/null 2>&1 || missing="$missing $2" ;;
+  esac
+}
+PATH=$PATH:/usr/sbin:/sbin
+need gcc gcc
+need ld binutils
+need make make
+need /usr/include/stdlib.h libc6-dev
+need /usr/include/linux/kvm.h linux-libc-dev
+need /bin/busybox busybox-static
+need musl-gcc musl-tools
+need qemu-system-x86_64 qemu-system-x86
+command -v runc >/dev/null 2>&1 || command -v crun >/dev/null 2>&1 || missing="$missing runc"
+
+# A busybox that is not static would run at no level; Debian has both under one name.
+if [ -x /bin/busybox ] && grep -q /ld-linux /bin/busybox; then missing="$missing busybox-static"; fi
+
+if [ -n "$missing" ]; then
+  install="apt-get install -y --no-install-recommends$missing"
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "setup: installing Debian packages:$missing"
+    log=$(mktemp)
+    export DEBIAN_FRONTEND=noninteractive
+    # The lists may be absent or old: they are fetched only when the first try says so.
+    if ! $install >"$log" 2>&1; then
+      say 'setup: fetching package lists'
+      { apt-get update && $install; } >"$log" 2>&1 || {
+        tail -n 5 "$log" >&2
+        say "setup: that failed; going on with what is here. By hand: $install"
+      }
+    fi
+    rm -f "$log"
+  else
+    say "setup: these packages are missing; as root: $install"
+  fi
+fi
+if ! command -v gcc >/dev/null 2>&1 || ! command -v make >/dev/null 2>&1; then
+  say 'setup: without gcc and make the guest kernel cannot be built.'
+  exit 1
+fi
+
+# --- npm packages ---
+stamp=node_modules/.package-lock.json
+if [ ! -f "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
+  say 'setup: installing npm packages'
+  npm ci --no-audit --no-fund --loglevel=error >&2 || {
+    say 'setup: npm ci failed: see above.'
+    exit 1
+  }
+  touch "$stamp"
+fi

@@ -1,0 +1,56 @@
+/** `cloister ps`: the instances on record, and what became of them. */
+import type { InstanceRecord } from '../../instance/record.ts'
+import { stateRoots } from '../../instance/state-root.ts'
+import { InstanceStore } from '../../instance/store.ts'
+import { type CommandContext, flag } from '../command.ts'
+import { sweepOrphans } from '../sweep.ts'
+import { renderTable } from '../table.ts'
+import { print } from '../terminal.ts'
+
+const COMMAND_WIDTH = 40
+
+export async function run({ arguments: parsed, log }: CommandContext): Promise<number> {
+  const store = new InstanceStore(stateRoots().run)
+  await sweepOrphans(store, log, { quick: false })
+  const records = store.list().filter(({ state }) => flag(parsed, 'all') || state.status === 'running')
+  if (flag(parsed, 'json')) print(JSON.stringify(records.map(asJson), undefined, 2))
+  else print(renderTable(['NAME', 'ISOLATION', 'STATUS', 'CREATED', 'COMMAND'], records.map(asRow)))
+  return 0
+}
+
+const asJson = ({ name, config, state }: InstanceRecord) => ({
+  name,
+  isolation: config.spec.isolation,
+  status: state.status,
+  exitCode: state.exitCode,
+  report: state.report,
+  pid: state.status === 'running' ? state.owner.pid : undefined,
+  createdAt: config.createdAt,
+  finishedAt: state.finishedAt,
+  command: config.spec.argv,
+  memoryBytes: config.spec.memoryBytes,
+  cpus: config.spec.cpus,
+})
+
+function asRow({ name, config, state }: InstanceRecord): string[] {
+  const status = state.status === 'exited' ? `exited (${state.exitCode})` : state.status
+  return [name, config.spec.isolation, status, age(config.createdAt), oneLine(config.spec.argv.join(' '))]
+}
+
+/** Arguments are anybody's bytes: nothing that moves the cursor reaches the terminal. */
+function oneLine(command: string): string {
+  const visible = command.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\u2028\u2029]/gu, '?')
+  return visible.length > COMMAND_WIDTH ? `${visible.slice(0, COMMAND_WIDTH - 3)}...` : visible
+}
+
+function age(since: string, now = Date.now()): string {
+  const seconds = Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
+  for (const [length, unit] of [
+    [86_400, 'd'],
+    [3600, 'h'],
+    [60, 'min'],
+  ] as const) {
+    if (seconds >= 2 * length) return `${Math.floor(seconds / length)} ${unit} ago`
+  }
+  return `${seconds} s ago`
+}

@@ -1,0 +1,81 @@
+/** Runs an instance in the foreground: passes signals on, keeps the time limit, and always comes back. */
+import { constants } from 'node:os'
+import { EXIT } from '../errors.ts'
+import type { ExitResult, Instance } from '../instance/instance.ts'
+import { formatDurationMs } from './quantities.ts'
+
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
+/** Two of them within this time mean it. */
+const INSISTING_MS = 2000
+/** A program that was asked to end, and was not asked to stay by a person at its standard input, has this long. */
+const GRACE_MS = 10_000
+
+export interface ForegroundOptions {
+  readonly timeoutMs?: number
+  readonly interactive: boolean
+}
+
+export async function runInForeground(instance: Instance, options: ForegroundOptions): Promise<ExitResult> {
+  const timers = new Set<NodeJS.Timeout>()
+  const after = (ms: number, then: () => void): void => void timers.add(setTimeout(then, ms))
+  const stopForwarding = forwardSignals(instance, options, after)
+  const stopGuarding = killOnFault(instance)
+  if (options.timeoutMs !== undefined) {
+    const report = `The time limit of ${formatDurationMs(options.timeoutMs)} is over (--timeout): the program was ended.`
+    after(options.timeoutMs, () => instance.kill({ exitCode: EXIT.timeout, report }))
+  }
+  try {
+    await instance.start()
+    return await instance.wait()
+  } finally {
+    for (const timer of timers) clearTimeout(timer)
+    await instance.close()
+    stopForwarding()
+    stopGuarding()
+  }
+}
+
+function forwardSignals(
+  instance: Instance,
+  { interactive }: ForegroundOptions,
+  after: (ms: number, then: () => void) => void,
+): () => void {
+  let lastInterrupt = Number.NEGATIVE_INFINITY
+  const forward = (signal: NodeJS.Signals): void => {
+    const signo = constants.signals[signal]
+    const kill = (report: string): void => instance.kill({ exitCode: 128 + signo, report })
+    if (signal === 'SIGINT') {
+      const now = performance.now()
+      const insisting = now - lastInterrupt < INSISTING_MS
+      lastInterrupt = now
+      if (insisting) {
+        kill('Interrupted twice: the program was ended.')
+        return
+      }
+    }
+    instance.signal(signo)
+    if (!interactive && (signal === 'SIGINT' || signal === 'SIGTERM')) {
+      after(GRACE_MS, () =>
+        kill(`${signal} did not end the program within ${formatDurationMs(GRACE_MS)}: it was ended.`),
+      )
+    }
+  }
+  for (const signal of FORWARDED) process.on(signal, forward)
+  return () => {
+    for (const signal of FORWARDED) process.off(signal, forward)
+  }
+}
+
+/** An error of ours must not leave a guest running: nobody could leave this process while a vCPU is in KVM_RUN. */
+function killOnFault(instance: Instance): () => void {
+  const onFault = (error: unknown): void => {
+    const message = error instanceof Error ? error.message : String(error)
+    instance.kill({ exitCode: EXIT.cloisterFailed, report: `Cloister failed while the program ran: ${message}` })
+  }
+  process.on('uncaughtException', onFault)
+  process.on('unhandledRejection', onFault)
+  return () => {
+    process.off('uncaughtException', onFault)
+    process.off('unhandledRejection', onFault)
+  }
+}

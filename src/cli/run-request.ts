@@ -1,0 +1,92 @@
+/** From the options of `run` to a RunSpec, all of it checked before anything is made. */
+import { posix } from 'node:path'
+import { UsageError } from '../errors.ts'
+import { resolveSource } from '../image/source.ts'
+import { ISOLATION_LEVELS, type Isolation, type RunSpec } from '../instance/run-spec.ts'
+import { flag, list, type ParsedArguments, text } from './command.ts'
+import { DEFAULT_PATH, programEnvironment } from './environment.ts'
+import { parseSize, parseWhole } from './quantities.ts'
+
+export const DEFAULT_MEMORY = '128M'
+/** Below this neither a guest kernel nor a container runtime gets anywhere. */
+const LEAST_MEMORY = 4 * 2 ** 20
+const MOST_CPUS = 64
+
+/** The name is the instance store's to give: the rest of the request is ready before it is asked. */
+export function runRequest(parsed: ParsedArguments): (name: string) => RunSpec {
+  const rootfs = text(parsed, 'rootfs')
+  const isolation = parseIsolation(text(parsed, 'isolation'), rootfs)
+  const cwd = parseWorkdir(text(parsed, 'workdir') ?? '/')
+  const environment = { variables: list(parsed, 'env'), files: list(parsed, 'env-file') }
+  const searchPath = programEnvironment({ name: '', ...environment }).find((entry) => entry.startsWith('PATH='))
+  const trace = parseTrace(text(parsed, 'trace'), isolation)
+  const [kernel, append] = [text(parsed, 'kernel'), text(parsed, 'append')]
+  if (isolation === 'container' && (kernel ?? append) !== undefined) {
+    throw new UsageError('Cannot boot a kernel in a container: it shares that of the host.', {
+      hint: '--kernel and --append go with --isolation unikernel.',
+    })
+  }
+  const rest = {
+    isolation,
+    ...resolveSource({
+      isolation,
+      operands: parsed.operands,
+      ...(rootfs === undefined ? {} : { rootfs }),
+      cwd,
+      searchPath: searchPath?.slice('PATH='.length) ?? DEFAULT_PATH,
+    }),
+    cwd,
+    memoryBytes: parseMemory(text(parsed, 'memory') ?? DEFAULT_MEMORY),
+    cpus: parseWhole(text(parsed, 'cpus') ?? '1', { what: 'the number of processors', min: 1, max: MOST_CPUS }),
+    interactive: flag(parsed, 'interactive'),
+    ...(kernel === undefined ? {} : { kernel: posix.resolve(kernel) }),
+    ...(append === undefined ? {} : { append }),
+    ...(trace === undefined ? {} : { trace }),
+  }
+  return (name) => ({ name, ...rest, env: programEnvironment({ name, ...environment }) })
+}
+
+/** Never a weaker wall than asked for, and none chosen where the default one is missing. */
+export function parseIsolation(asked: string | undefined, rootfs: string | undefined): Isolation {
+  if (asked === undefined && rootfs === undefined) return 'unikernel'
+  const level = ISOLATION_LEVELS.find((candidate) => candidate === asked)
+  if (level) return level
+  if (asked === undefined || asked === 'microvm') {
+    const why = asked === undefined ? ', the default for a root directory' : ''
+    throw new UsageError(`Cannot run at isolation microvm${why}: it does not exist yet.`, {
+      hint: 'Choose --isolation unikernel (static programs, a VM of its own) or --isolation container.',
+    })
+  }
+  throw new UsageError(`Cannot run at isolation "${asked}": there is no such level.`, {
+    hint: `The levels are ${ISOLATION_LEVELS.join(' and ')}.`,
+  })
+}
+
+export function parseMemory(asked: string): number {
+  const bytes = parseSize(asked)
+  if (bytes >= LEAST_MEMORY) return bytes
+  throw new UsageError(`Cannot run in ${asked} of memory: that is less than 4M.`, {
+    hint: 'A bare number is bytes: write --memory 128M.',
+  })
+}
+
+function parseWorkdir(asked: string): string {
+  if (asked.startsWith('/')) return posix.normalize(asked)
+  throw new UsageError(`Cannot use "${asked}" as the working directory: it must begin with "/".`)
+}
+
+function parseTrace(asked: string | undefined, isolation: Isolation): RunSpec['trace'] {
+  if (asked === undefined) return undefined
+  const match = /^exits(?::(.+))?$/s.exec(asked)
+  if (!match) {
+    throw new UsageError(`Cannot trace "${asked}": only exits can be traced.`, {
+      hint: 'Write --trace exits or --trace exits:FILE.',
+    })
+  }
+  if (isolation === 'container') {
+    throw new UsageError('Cannot trace the exits of a container: it has none, it runs on the host kernel.', {
+      hint: '--trace exits goes with --isolation unikernel.',
+    })
+  }
+  return { kind: 'exits', ...(match[1] === undefined ? {} : { file: posix.resolve(match[1]) }) }
+}

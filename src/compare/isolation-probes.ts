@@ -1,0 +1,164 @@
+/**
+ * What a program sees of the host from inside each level: the probe (rootfs/probe.c) runs there and answers, and every
+ * answer stands beside what that level promises.
+ */
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { join } from 'node:path'
+import { HostError } from '../errors.ts'
+import type { Isolation } from '../instance/run-spec.ts'
+import { packageRoot, probePath } from '../paths.ts'
+
+/** The keys of the probe's answer that are used here; null where the level has no such thing. */
+interface ProbeAnswer {
+  readonly release: string | null
+  readonly version: string | null
+  readonly processes: number | null
+  readonly otherProcesses: boolean | null
+  readonly mounts: number | null
+  readonly kernelLogSyscall: boolean | null
+  readonly kernelLogDevice: boolean | null
+  readonly capabilityCount: number | null
+  readonly seccomp: string | null
+  readonly characterDevices: number | null
+  readonly blockDevices: number | null
+  readonly writableSysctls: readonly string[] | null
+  readonly bootId: string | null
+}
+
+export interface Seen {
+  /** In words. */
+  readonly text: string
+  readonly asExpected: boolean
+}
+
+export interface IsolationFinding {
+  readonly question: string
+  /** What each level promises. */
+  readonly expected: Record<Isolation, string>
+  readonly seen: Partial<Record<Isolation, Seen>>
+}
+
+interface Probe {
+  readonly question: string
+  readonly expected: Record<Isolation, string>
+  readonly words: (answer: ProbeAnswer) => string
+  readonly holds: Record<Isolation, (answer: ProbeAnswer) => boolean>
+}
+
+const hostBootId = () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+const count = (value: number | null) => (value === null ? 'none' : String(value))
+const both = (text: string): Record<Isolation, string> => ({ container: text, unikernel: text })
+const always = (holds: (answer: ProbeAnswer) => boolean) => ({ container: holds, unikernel: holds })
+
+/** One row a question. */
+const PROBES: readonly Probe[] = [
+  {
+    question: 'kernel that answers uname',
+    expected: { container: "the host's", unikernel: 'its own' },
+    words: (answer) => (answer.release === release() ? `the host's, ${answer.release}` : `its own, ${answer.release}`),
+    holds: {
+      container: (answer) => answer.release === release(),
+      unikernel: (answer) => answer.release !== release(),
+    },
+  },
+  {
+    question: "the host's boot id can be read",
+    expected: { container: 'yes, it is the same kernel', unikernel: 'no' },
+    words: (answer) => (answer.bootId === hostBootId() ? 'yes' : 'no'),
+    holds: {
+      container: (answer) => answer.bootId === hostBootId(),
+      unikernel: (answer) => answer.bootId !== hostBootId(),
+    },
+  },
+  {
+    question: 'processes in sight besides its own',
+    expected: both('none'),
+    words: (answer) => (answer.otherProcesses ? `${count(answer.processes)} in all` : 'none'),
+    holds: always((answer) => answer.otherProcesses !== true),
+  },
+  {
+    question: 'mounts in sight',
+    expected: { container: 'its own only', unikernel: 'its own only' },
+    words: (answer) => count(answer.mounts),
+    holds: {
+      container: (answer) => answer.mounts !== null && !sharesHostMounts(answer),
+      unikernel: (answer) => !sharesHostMounts(answer),
+    },
+  },
+  {
+    question: "the host's kernel log can be read",
+    expected: both('no'),
+    words: (answer) => (answer.kernelLogSyscall || answer.kernelLogDevice ? 'yes' : 'no'),
+    holds: always((answer) => !answer.kernelLogSyscall && !answer.kernelLogDevice),
+  },
+  {
+    question: 'sysctls that open for writing',
+    expected: both('none'),
+    words: (answer) => count(answer.writableSysctls?.length ?? null),
+    holds: always((answer) => (answer.writableSysctls?.length ?? 0) === 0),
+  },
+  {
+    question: 'block devices in /dev',
+    expected: both('0'),
+    words: (answer) => count(answer.blockDevices),
+    holds: always((answer) => !answer.blockDevices),
+  },
+  {
+    question: 'capabilities on the kernel that answers',
+    expected: { container: "a few, on the host's kernel", unikernel: 'no host capability to have' },
+    words: (answer) => count(answer.capabilityCount),
+    holds: { container: (answer) => (answer.capabilityCount ?? 99) < 20, unikernel: () => true },
+  },
+  {
+    question: 'system-call filter in front of that kernel',
+    expected: { container: 'filter', unikernel: 'none: no call reaches the host' },
+    words: (answer) => answer.seccomp ?? 'none',
+    holds: { container: (answer) => answer.seccomp === 'filter', unikernel: () => true },
+  },
+]
+
+/** A private mount table has mounts of its own; the host's would show as many as we see here. */
+const sharesHostMounts = ({ mounts }: ProbeAnswer) =>
+  mounts !== null && mounts === readFileSync('/proc/self/mounts', 'utf8').trimEnd().split('\n').length
+
+export async function probeIsolation(levels: readonly Isolation[], memory: string): Promise<IsolationFinding[]> {
+  const answers = new Map<Isolation, ProbeAnswer>()
+  for (const level of levels) answers.set(level, await askProbe(level, memory))
+  return PROBES.map(({ question, expected, words, holds }) => ({
+    question,
+    expected,
+    seen: Object.fromEntries(
+      levels.map((level) => {
+        const answer = answers.get(level)!
+        return [level, { text: words(answer), asExpected: holds[level](answer) }]
+      }),
+    ),
+  }))
+}
+
+const ANSWER_MAX = 64 * 1024
+
+async function askProbe(isolation: Isolation, memory: string): Promise<ProbeAnswer> {
+  const args = ['run', '--rm', '--isolation', isolation, '--memory', memory, probePath, 'isolation']
+  const child = spawn(join(packageRoot, 'bin/cloister'), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let answer = ''
+  let errors = ''
+  child.stdout.on('data', (bytes: Buffer) => {
+    answer = (answer + bytes.toString()).slice(0, ANSWER_MAX)
+  })
+  child.stderr.on('data', (bytes: Buffer) => {
+    errors = (errors + bytes.toString()).slice(-1000)
+  })
+  const exitCode = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', resolve)
+  })
+  if (exitCode !== 0) {
+    throw new HostError(
+      `Cannot probe the isolation of a ${isolation}: the probe ended with status ${exitCode}. ${errors.trim()}`,
+    )
+  }
+  return JSON.parse(answer) as ProbeAnswer
+}

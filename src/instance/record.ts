@@ -1,0 +1,56 @@
+/** What an instance directory says: `config.json` is what was asked, `state.json` what is. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ExitResult } from './instance.ts'
+import type { ProcessIdentity } from './process-identity.ts'
+import type { RunSpec } from './run-spec.ts'
+
+export interface InstanceConfig {
+  readonly spec: RunSpec
+  /** ISO 8601. */
+  readonly createdAt: string
+  /** `--rm`: the record goes when the instance has ended. */
+  readonly removeOnExit: boolean
+}
+
+/** `crashed`: its Cloister process died without saying how the program ended. */
+export type InstanceStatus = 'running' | 'exited' | 'crashed'
+
+export interface InstanceState extends Partial<ExitResult> {
+  readonly status: InstanceStatus
+  /** The process that holds the instance: its VMM, or the one that waits for its container. */
+  readonly owner: ProcessIdentity
+  /** ISO 8601; for a crashed one, when that was noticed. */
+  readonly finishedAt?: string
+}
+
+export interface InstanceRecord {
+  readonly name: string
+  readonly directory: string
+  readonly config: InstanceConfig
+  readonly state: InstanceState
+}
+
+/** Undefined when the directory is gone or its files are no record of ours. */
+export function readRecord(directory: string, name: string): InstanceRecord | undefined {
+  try {
+    const config = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')) as InstanceConfig
+    const state = JSON.parse(readFileSync(join(directory, 'state.json'), 'utf8')) as InstanceState
+    if (typeof config?.spec?.name !== 'string' || typeof state?.owner?.pid !== 'number') return undefined
+    return { name, directory, config, state }
+  } catch {
+    return undefined
+  }
+}
+
+export const stateJson = (state: InstanceState): string => `${JSON.stringify(state)}\n`
+
+/**
+ * Replaces the file in one step: a reader sees the old content or the new, also when we die in the middle.
+ * Not synced to the disk: what a host crash could tear describes an instance that ended with the host.
+ */
+export function writeState(directory: string, state: InstanceState): void {
+  const temporary = join(directory, `.state-${process.pid}.json`)
+  writeFileSync(temporary, stateJson(state), { mode: 0o600 })
+  renameSync(temporary, join(directory, 'state.json'))
+}

@@ -1,0 +1,62 @@
+/**
+ * Where state lives, and the check that nobody else prepared that place for us.
+ *
+ * A directory in a world-writable place may have been made by another user, or be a symbolic link to somewhere else
+ * (CVE-2026-1386 was such a pre-made directory): state is kept only in real directories that we own and others
+ * cannot write.
+ */
+import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { HostError } from '../errors.ts'
+
+export interface StateRoots {
+  /** What is running or ran since boot: instance directories. */
+  readonly run: string
+  /** What outlives a boot: images, caches, disks. */
+  readonly data: string
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+export function stateRoots(env: Environment = process.env, uid: number = process.geteuid?.() ?? 0): StateRoots {
+  if (env.CLOISTER_ROOT) {
+    const root = resolve(env.CLOISTER_ROOT)
+    return { run: join(root, 'run'), data: join(root, 'data') }
+  }
+  if (uid === 0) return { run: '/run/cloister', data: '/var/lib/cloister' }
+  const home = env.HOME || homedir()
+  const data = join(env.XDG_DATA_HOME || join(home, '.local/share'), 'cloister')
+  // Without a run-time directory of its own, a login gets one in its home rather than in /tmp, where others may plant.
+  return { run: env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'cloister') : join(data, 'run'), data }
+}
+
+/** Makes the directory if need be, mode 0700. @throws HostError when it is not safely ours. */
+export function claimDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? String(cause)
+    throw new HostError(`Cannot make the state directory ${path}: ${code}.`, { hint: OTHER_PLACE, cause })
+  }
+  const own = process.geteuid?.() ?? 0
+  const stat = lstatSync(path)
+  const fault = !stat.isDirectory()
+    ? 'it is not a real directory'
+    : stat.uid !== own
+      ? `it belongs to user ${stat.uid}`
+      : othersMayReplace(path, own)
+        ? `others can write ${dirname(path)}`
+        : undefined
+  if (fault) throw new HostError(`Cannot keep state in ${path}: ${fault}.`, { hint: OTHER_PLACE })
+  if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700)
+}
+
+/** Whoever can write the parent can rename a directory of ours away and put another there, unless it is sticky. */
+function othersMayReplace(path: string, own: number): boolean {
+  const parent = statSync(dirname(path))
+  const writable = (parent.mode & 0o022) !== 0 && (parent.mode & 0o1000) === 0
+  return writable || (parent.uid !== 0 && parent.uid !== own)
+}
+
+const OTHER_PLACE = 'Set CLOISTER_ROOT to a directory of your own.'

@@ -1,0 +1,235 @@
+/**
+ * The instances of this host, as plain files, the way OCI runtimes keep them:
+ *
+ *   <run root>/instances/NAME/     config.json, state.json and what its level keeps there
+ *   <run root>/live/PID-START-NAME one empty file per instance that runs: who to ask whether it still does
+ *
+ * `live` is what makes looking for crashed ones cheap: its cost grows with what runs, not with what ever ran.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { UsageError } from '../errors.ts'
+import type { ExitResult } from './instance.ts'
+import { checkInstanceName, isInstanceName, proposeName } from './name.ts'
+import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts'
+import { type InstanceConfig, type InstanceRecord, readRecord, stateJson, writeState } from './record.ts'
+import type { RunSpec } from './run-spec.ts'
+import { claimDirectory } from './state-root.ts'
+
+const NAME_ATTEMPTS = 20
+
+/** An instance whose process died while its record said that it runs. */
+export interface Orphan {
+  readonly name: string
+  readonly marker: string
+  readonly record: InstanceRecord | undefined
+}
+
+/** A name and a directory, taken for an instance that is about to start. */
+export interface ClaimedInstance {
+  readonly name: string
+  readonly directory: string
+  readonly spec: RunSpec
+  /** Writes down how it ended, or removes the record of an instance that was not to leave one. */
+  finish(result: ExitResult): void
+  /** Removes every trace: it never started. */
+  abandon(): void
+}
+
+export interface ClaimRequest {
+  readonly name?: string
+  readonly removeOnExit: boolean
+  /** Told the name and the directory, answers what to write down. */
+  readonly spec: (name: string) => RunSpec
+}
+
+export class InstanceStore {
+  readonly #instances: string
+  readonly #live: string
+
+  /** @throws HostError when the run root is not safely ours. */
+  constructor(runRoot: string) {
+    claimDirectory(runRoot)
+    this.#instances = join(runRoot, 'instances')
+    this.#live = join(runRoot, 'live')
+    mkdirSync(this.#instances, { recursive: true, mode: 0o700 })
+    mkdirSync(this.#live, { recursive: true, mode: 0o700 })
+  }
+
+  directory(name: string): string {
+    return join(this.#instances, checkInstanceName(name))
+  }
+
+  read(name: string): InstanceRecord | undefined {
+    return readRecord(this.directory(name), name)
+  }
+
+  /** Whether the name is taken, be it by a directory that holds no readable record. */
+  has(name: string): boolean {
+    return existsSync(this.directory(name))
+  }
+
+  /** Oldest first. */
+  list(): InstanceRecord[] {
+    return readdirSync(this.#instances)
+      .filter(isInstanceName)
+      .map((name) => readRecord(join(this.#instances, name), name))
+      .filter((record) => record !== undefined)
+      .sort((a, b) => a.config.createdAt.localeCompare(b.config.createdAt))
+  }
+
+  /** Takes a name, atomically among all Cloister processes. @throws UsageError when a given name is taken. */
+  claim({ name: given, removeOnExit, spec }: ClaimRequest): ClaimedInstance {
+    const owner = ownIdentity()
+    if (given !== undefined) checkInstanceName(given)
+    for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
+      const name = given ?? proposeName(attempt)
+      const config = { spec: spec(name), createdAt: new Date().toISOString(), removeOnExit }
+      // The marker comes first and goes last: an instance directory that says "running" always has one.
+      const marker = join(this.#live, markerName(owner, name))
+      if (createMarker(marker)) {
+        if (this.#place(config, owner)) return this.#claimed(name, marker, config, owner)
+        unlinkSync(marker)
+      }
+      if (given !== undefined) {
+        throw new UsageError(`Cannot name the instance "${name}": the name is taken.`, {
+          hint: `See "cloister ps -a"; "cloister rm ${name}" frees the name of one that has ended.`,
+        })
+      }
+    }
+    throw new UsageError('Cannot find a free name for the instance.', { hint: 'Give one with --name.' })
+  }
+
+  /** Removes the record and all that is in its directory. A reader sees all of it or nothing. */
+  remove(name: string): void {
+    const doomed = join(this.#instances, `.removed-${process.pid}-${name}`)
+    try {
+      renameSync(this.directory(name), doomed)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+      throw error
+    }
+    removeTree(doomed)
+  }
+
+  /**
+   * Instances whose process is gone. `quick` trusts a pid that exists; otherwise its start time is compared too,
+   * which finds the ones whose pid another process got since.
+   */
+  orphans({ quick = false } = {}): Orphan[] {
+    const orphans: Orphan[] = []
+    for (const marker of readdirSync(this.#live)) {
+      const match = /^(\d+)-(\d+)-(.+)$/.exec(marker)
+      if (!match) continue
+      const [, pid = '', startTime = '', name = ''] = match
+      if (quick ? pidExists(Number(pid)) : isAlive({ pid: Number(pid), startTime })) continue
+      const record = isInstanceName(name) ? this.read(name) : undefined
+      // The name may belong to a later instance by now: the record counts only if it is that process's.
+      const own = record?.state.owner.pid === Number(pid) && record.state.owner.startTime === startTime
+      orphans.push({ name, marker: join(this.#live, marker), record: own ? record : undefined })
+    }
+    return orphans
+  }
+
+  /** Writes down that an orphan ended without a word, after its level has released what it left. */
+  settle({ marker, name, record }: Orphan): void {
+    if (record?.config.removeOnExit) this.remove(record.name)
+    else if (record?.state.status === 'running') {
+      writeState(record.directory, { ...record.state, status: 'crashed', finishedAt: new Date().toISOString() })
+    }
+    if (isInstanceName(name)) removeTree(this.#prepared(Number.parseInt(basename(marker), 10), name))
+    rmSync(marker, { force: true })
+  }
+
+  /** Finishes the removals that a crash interrupted. */
+  tidy(): void {
+    for (const entry of readdirSync(this.#instances)) {
+      const pid = /^\.removed-(\d+)-/.exec(entry)?.[1]
+      if (pid !== undefined && !pidExists(Number(pid))) removeTree(join(this.#instances, entry))
+    }
+  }
+
+  #prepared(pid: number, name: string): string {
+    return join(this.#instances, `.new-${pid}-${name}`)
+  }
+
+  /** A complete directory is renamed into place: rename(2) refuses one that is there, since it is never empty. */
+  #place(config: InstanceConfig, owner: ProcessIdentity): boolean {
+    const { name } = config.spec
+    const prepared = this.#prepared(owner.pid, name)
+    makeEmpty(prepared)
+    writeFileSync(join(prepared, 'config.json'), `${JSON.stringify(config)}\n`, { mode: 0o600 })
+    writeFileSync(join(prepared, 'state.json'), stateJson({ status: 'running', owner }), { mode: 0o600 })
+    try {
+      renameSync(prepared, this.directory(name))
+      return true
+    } catch (error) {
+      removeTree(prepared)
+      if (['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
+      throw error
+    }
+  }
+
+  #claimed(name: string, marker: string, config: InstanceConfig, owner: ProcessIdentity): ClaimedInstance {
+    const directory = this.directory(name)
+    const unmark = (): void => unlinkSync(marker)
+    return {
+      name,
+      directory,
+      spec: config.spec,
+      finish: (result) => {
+        if (config.removeOnExit) this.remove(name)
+        else writeState(directory, { status: 'exited', owner, finishedAt: new Date().toISOString(), ...result })
+        unmark()
+      },
+      abandon: () => {
+        this.remove(name)
+        unmark()
+      },
+    }
+  }
+}
+
+/** A process of the same pid may have died here in an earlier life. */
+function makeEmpty(directory: string): void {
+  try {
+    mkdirSync(directory, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    removeTree(directory)
+    mkdirSync(directory, { mode: 0o700 })
+  }
+}
+
+/** The usual directory holds the two files of its record and no more; for that, rmSync would load 3 ms of code. */
+function removeTree(directory: string): void {
+  try {
+    unlinkSync(join(directory, 'config.json'))
+    unlinkSync(join(directory, 'state.json'))
+    rmdirSync(directory)
+  } catch {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** @returns false when this very process has an instance of that name. */
+function createMarker(path: string): boolean {
+  try {
+    writeFileSync(path, '', { mode: 0o600, flag: 'wx' })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+const markerName = ({ pid, startTime }: ProcessIdentity, name: string): string => `${pid}-${startTime}-${name}`
+
+function pidExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The isolation levels by name. A level is loaded when it is asked for: a container needs no KVM, and the other
+ * way round.
+ */
+import type { Instance, Stdio } from './instance/instance.ts'
+import type { Isolation, RunSpec } from './instance/run-spec.ts'
+import type { Log } from './log.ts'
+
+export interface InstanceContext {
+  /** The instance's own directory, mode 0700: sockets, bundles and the like go here. */
+  readonly directory: string
+  readonly stdio: Stdio
+  readonly log: Log
+}
+
+export interface Level {
+  create(spec: RunSpec, context: InstanceContext): Instance
+  /** Releases what the host still holds for an instance whose Cloister process died. @returns what that was, in words. */
+  sweep(name: string, directory: string): Promise<readonly string[]>
+  /** Ends this process. */
+  leave(status: number): void
+}
+
+const LEVELS: Readonly<Record<Isolation, () => Promise<Level>>> = {
+  container: async () => {
+    const { createContainer, sweepContainer } = await import('./container/container.ts')
+    return {
+      create: (spec, { directory, stdio, log }) => createContainer(spec, { directory, stdio, log: lines(log) }),
+      sweep: sweepContainer,
+      leave: (status) => process.exit(status),
+    }
+  },
+  unikernel: async () => {
+    const { createUnikernel } = await import('./unikernel/unikernel.ts')
+    const { exitNow } = await import('../kvm-bindings/ffi.ts')
+    const { openTrace } = await import('./trace-output.ts')
+    return {
+      create: (spec, { stdio, log }) =>
+        createUnikernel(spec, {
+          stdio,
+          log: lines(log),
+          ...(spec.trace === undefined ? {} : { trace: openTrace(spec.trace.file) }),
+        }),
+      // A VM is a few descriptors and mappings of its VMM process: the host kernel released them with it.
+      sweep: async () => [],
+      // process.exit waits for pool threads, and one that some fault left inside a call would never come back.
+      leave: (status) => {
+        process.emit('exit', status)
+        exitNow(status)
+      },
+    }
+  },
+}
+
+/** What a guest kernel or a runtime says in passing. */
+const lines = (log: Log) => (line: string) => log.info(line)
+
+export const loadLevel = (isolation: Isolation): Promise<Level> => LEVELS[isolation]()
