@@ -98,7 +98,7 @@ const throughTransport = (load: Load) => {
 
 const bareLoop = (load: Load) => {
   const bytes = new Uint8Array(2 ** 20)
-  const queue = new DriverQueue(new GuestMemory([{ gpa: 0, bytes }]), QUEUE_AT, QUEUE_SIZE)
+  const queue = new DriverQueue(GuestMemory.over([{ gpa: 0, bytes }]), QUEUE_AT, QUEUE_SIZE)
   const heads = writeChains(queue, load)
   const view = new DataView(bytes.buffer)
   const mask = QUEUE_SIZE - 1

@@ -5,7 +5,6 @@
  * Calls retry EINTR unless they say otherwise and throw SyscallError. Every descriptor opened here closes on exec:
  * a child gets one only when it is handed over on purpose.
  */
-import { createRequire } from 'node:module'
 import {
   EAGAIN,
   EFD_CLOEXEC,
@@ -28,13 +27,17 @@ type CFunction = ReturnType<ReturnType<Koffi['load']>['func']>
 let koffi: Koffi | undefined
 let libc: ReturnType<Koffi['load']> | undefined
 
+/** A bundle of CommonJS has a `require` at hand; making one costs the start of the module loader, a millisecond. */
+const requireHere = () =>
+  typeof require === 'function' ? require : process.getBuiltinModule('node:module').createRequire(import.meta.url)
+
 /** The package's JavaScript half takes longer to load than the native half, and nothing here needs it. */
 function loadKoffi(): Koffi {
-  const require = createRequire(import.meta.url)
+  const load = requireHere()
   try {
-    return require('@koromix/koffi-linux-x64/linux_x64/koffi.node')
+    return load('@koromix/koffi-linux-x64/linux_x64/koffi.node')
   } catch {
-    return require('koffi')
+    return load('koffi')
   }
 }
 
@@ -70,6 +73,8 @@ const cFtruncate = cFunction('ftruncate', 'int', ['int', 'int64'])
 const cEventfd = cFunction('eventfd', 'int', ['uint', 'int'])
 const cRead = cFunction('read', 'int64', ['int', 'void *', 'size_t'])
 const cWrite = cFunction('write', 'int64', ['int', 'void *', 'size_t'])
+const cIsatty = cFunction('isatty', 'int', ['int'])
+const cGetrandom = cFunction('getrandom', 'int64', ['void *', 'size_t', 'uint'])
 const cPread = cFunction('pread', 'int64', ['int', 'uintptr', 'size_t', 'int64'])
 const cEpollCreate = cFunction('epoll_create1', 'int', ['int'])
 const cEpollCtl = cFunction('epoll_ctl', 'int', ['int', 'int', 'int', 'void *'])
@@ -129,6 +134,24 @@ export function ioctlAsync(
   cIoctlValue().async(fd, request, arg, (_: unknown, result: number) => done(result, result < 0 ? lastErrno() : 0))
 }
 
+/** Keeps the buffers of calls in flight reachable: nothing else need remember them while the kernel uses them. */
+const inFlight = new Set<Uint8Array>()
+
+/** The same with a structure; it stays reachable until `done`. */
+export function ioctlBytesAsync(
+  fd: number,
+  request: number,
+  arg: Uint8Array,
+  done: (result: number, errno: number) => void,
+): void {
+  inFlight.add(arg)
+  cIoctlBytes().async(fd, request, arg, (_: unknown, result: number) => {
+    const errno = result < 0 ? lastErrno() : 0
+    inFlight.delete(arg)
+    done(result, errno)
+  })
+}
+
 /** Reads into native memory that the caller keeps mapped; fewer bytes than asked only at the end of the file. */
 export function preadInto(fd: number, address: bigint, length: number, offset: number): number {
   let done = 0
@@ -138,6 +161,17 @@ export function preadInto(fd: number, address: bigint, length: number, offset: n
     done += got
   }
   return done
+}
+
+/** Whether it is a terminal; node:tty would load Node's whole network stack to say so. */
+export const isatty = (fd: number): boolean => cIsatty()(fd) === 1
+
+/** Fills all of it from the kernel's random number generator, waiting for its first seed if need be. */
+export function getrandom(bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) {
+    const rest = bytes.subarray(done)
+    done += retrying(() => cGetrandom()(rest, rest.length, 0), 'getrandom')
+  }
 }
 
 // ---- memory ----
@@ -219,9 +253,6 @@ export function epollEventAt(events: Uint8Array, index: number): { events: numbe
     data: view.getUint32(epollEvent.offsetOf.data, true),
   }
 }
-
-/** Keeps the buffers of calls in flight reachable: nothing else need remember them while the kernel writes there. */
-const inFlight = new Set<Uint8Array>()
 
 /** One epoll_wait on a pool thread. EINTR counts as no events; any other failure arrives as a count of -1 and errno. */
 export function epollWaitAsync(

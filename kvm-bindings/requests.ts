@@ -4,6 +4,7 @@
  */
 import { CAP } from './capabilities.ts'
 import { u64 } from './layout.ts'
+import { coalescedMmioZone } from './structs/coalesced-mmio.ts'
 import { cpuidHeader } from './structs/cpuid.ts'
 import { debugregs, guestDebug } from './structs/debug.ts'
 import { ioeventfd, irqfd, irqLevel, msi } from './structs/events.ts'
@@ -89,6 +90,14 @@ export const KVM_IRQ_LINE = request('KVM_IRQ_LINE', 'vm', 0x61, 'write', irqLeve
 export const KVM_GET_IRQCHIP = request('KVM_GET_IRQCHIP', 'vm', 0x62, 'readWrite', irqchip, CAP.KVM_CAP_IRQCHIP)
 /** The header has the direction of this one the wrong way round; the number is what counts. */
 export const KVM_SET_IRQCHIP = request('KVM_SET_IRQCHIP', 'vm', 0x63, 'read', irqchip, CAP.KVM_CAP_IRQCHIP)
+export const KVM_REGISTER_COALESCED_MMIO = request(
+  'KVM_REGISTER_COALESCED_MMIO',
+  'vm',
+  0x67,
+  'write',
+  coalescedMmioZone,
+  CAP.KVM_CAP_COALESCED_MMIO,
+)
 export const KVM_IRQFD = request('KVM_IRQFD', 'vm', 0x76, 'write', irqfd, CAP.KVM_CAP_IRQFD)
 export const KVM_CREATE_PIT2 = request('KVM_CREATE_PIT2', 'vm', 0x77, 'write', pitConfig, CAP.KVM_CAP_PIT2)
 export const KVM_IOEVENTFD = request('KVM_IOEVENTFD', 'vm', 0x79, 'write', ioeventfd, CAP.KVM_CAP_IOEVENTFD)

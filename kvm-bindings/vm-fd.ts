@@ -1,8 +1,9 @@
 /** One virtual machine: its memory slots, interrupt controllers, clock and event descriptors; makes vCPUs. */
 import { CAP } from './capabilities.ts'
 import { KVM_IOEVENTFD_FLAG_DATAMATCH, MAP_SHARED, PROT_READ, PROT_WRITE } from './constants.ts'
-import { addressOf, close, ioctl, mmap, munmap } from './ffi.ts'
+import { addressOf, close, ioctl, ioctlBytesAsync, mmap, munmap, SyscallError } from './ffi.ts'
 import * as request from './requests.ts'
+import { coalescedMmioZone } from './structs/coalesced-mmio.ts'
 import { ioeventfd, irqfd, irqLevel, msi } from './structs/events.ts'
 import { irqchip, type PitState2, pitConfig, pitState2 } from './structs/irqchip.ts'
 import { dirtyLog, type MemoryRegion, memoryRegion } from './structs/memory-region.ts'
@@ -114,6 +115,25 @@ export class VmFd {
       request.KVM_IOEVENTFD,
       ioeventfd.encode({ addr, len, fd, datamatch: datamatch ?? 0n, flags: flags | match }),
     )
+  }
+
+  /**
+   * Guest writes to these bytes wait in a ring until user space looks (CoalescedMmioRing). Only for registers whose
+   * effect nobody needs to see before the guest's next exit.
+   */
+  registerCoalescedMmio(gpa: bigint, size: number): void {
+    this.#request(request.KVM_REGISTER_COALESCED_MMIO, coalescedMmioZone.encode({ addr: gpa, size, pio: 0 }))
+  }
+
+  /** The same as setUserMemoryRegion on a thread of libuv's pool: a grace period of the kernel's takes milliseconds. */
+  setUserMemoryRegionAsync(region: MemoryRegion): Promise<void> {
+    const payload = memoryRegion.encode(region)
+    return new Promise((resolve, reject) => {
+      ioctlBytesAsync(this.fd, request.KVM_SET_USER_MEMORY_REGION.number, payload, (result, errno) => {
+        if (result >= 0) resolve()
+        else reject(new SyscallError('ioctl KVM_SET_USER_MEMORY_REGION', errno))
+      })
+    })
   }
 
   /** The 512 bytes of `kvm_irqchip.chip` for one of KVM_IRQCHIP_*: keep them as they are, or read them with the layout. */

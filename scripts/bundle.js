@@ -59,32 +59,36 @@ const BUNDLE_URL = "const bundleUrl = require('node:url').pathToFileURL(__filena
 
 /** Writes the file as a whole or not at all: somebody may be running the command while it is built. */
 function place(name, content) {
-  writeFileSync(`${dist}/.${name}`, content)
-  renameSync(`${dist}/.${name}`, `${dist}/${name}`)
+  const unfinished = `${dist}/.${process.pid}-${name}`
+  writeFileSync(unfinished, content)
+  renameSync(unfinished, `${dist}/${name}`)
+}
+
+/** Builds in memory, then places every file. @returns the bytes of the first one. */
+async function bundle(options) {
+  const { outputFiles } = await build({ ...options, write: false })
+  for (const { path, contents } of outputFiles) place(path.slice(dist.length + 1), contents)
+  return outputFiles.find(({ path }) => !path.endsWith('.map')).contents
 }
 
 mkdirSync(dist, { recursive: true })
 
-const { outputFiles } = await build({
+const main = await bundle({
   ...commonJs,
   entryPoints: ['src/cli/main.ts'],
   outfile: 'dist/cloister-main.cjs',
-  write: false,
   plugins: [setApart],
   define: { CLOISTER_VERSION: JSON.stringify(version), 'import.meta.url': 'bundleUrl' },
   banner: { js: `(function (require, module, exports, __filename) { ${BUNDLE_URL}` },
   footer: { js: '})' },
 })
-for (const { path, contents } of outputFiles) place(path.slice(dist.length + 1), contents)
-
-const bundle = outputFiles.find(({ path }) => path.endsWith('.cjs')).contents
-const digest = createHash('sha256').update(bundle).digest('hex').slice(0, 16)
+const digest = createHash('sha256').update(main).digest('hex').slice(0, 16)
 place(
   'cloister.cjs',
   readFileSync(`${root}scripts/start.cjs`, 'utf8').replace('BUNDLE_DIGEST', digest).replace('VERSION', version),
 )
 
-await build({
+await bundle({
   ...commonJs,
   entryPoints: SET_APART,
   outdir: 'dist',
@@ -92,10 +96,12 @@ await build({
   plugins: [asciiWidth],
   define: { 'import.meta.url': 'bundleUrl' },
   banner: { js: BUNDLE_URL },
+  // What an ES module exports by this name is what require() is to return, as Node has it (docs "Modules: CommonJS").
+  footer: { js: "if (module.exports['module.exports']) module.exports = module.exports['module.exports'];" },
 })
 
 // A vCPU's worker thread is a file of its own, found beside the bundle.
-await build({ ...common, entryPoints: ['src/machine/vcpu-worker.ts'], outfile: 'dist/vcpu-worker.js', format: 'esm' })
+await bundle({ ...common, entryPoints: ['src/machine/vcpu-worker.ts'], outfile: 'dist/vcpu-worker.js', format: 'esm' })
 
 for (const name of readdirSync(dist)) {
   if (name.endsWith('.bytecode') && !name.includes(digest)) rmSync(`${dist}/${name}`)

@@ -17,11 +17,15 @@ let showing = true
 let bailedOut = false
 
 const { NODE_EXTRA_CA_CERTS: _unused, ...env } = process.env
-const ava = spawn(process.execPath, [`${root}node_modules/ava/entrypoints/cli.mjs`, '--tap', ...process.argv.slice(2)], {
-  cwd: root,
-  env,
-  stdio: ['ignore', 'pipe', 'inherit'],
-})
+const ava = spawn(
+  process.execPath,
+  [`${root}node_modules/ava/entrypoints/cli.mjs`, '--tap', ...process.argv.slice(2)],
+  {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  },
+)
 
 for await (const line of createInterface({ input: ava.stdout })) {
   const result = /^(not )?ok \d+ - (.*)$/.exec(line)

@@ -28,7 +28,6 @@ struct memory_map_entry {
 #define MEMORY_RAM 1
 
 #define COMMAND_LINE_MAX 4096
-#define RESERVED_MAX 16
 
 struct boot_facts boot_facts;
 struct range ram_ranges[RAM_RANGES_MAX];
@@ -97,51 +96,32 @@ void boot_info_init(uint32_t start_info) {
     if (map[i].type == MEMORY_RAM) add_ram(map[i].address, map[i].address + map[i].size);
 }
 
-/* Calls `found` for each stretch of RAM that nothing holds, lowest first, until it returns true. */
-static bool each_free(bool (*found)(struct range free, void *context), void *context) {
+unsigned boot_free_ranges(struct range free[FREE_RANGES_MAX]) {
+  unsigned count = 0;
   for (unsigned i = 0; i < ram_range_count; i++) {
     uint64_t at = ram_ranges[i].start;
     for (unsigned j = 0; j <= reserved_count && at < ram_ranges[i].end; j++) {
       struct range next = j < reserved_count ? reserved[j] : (struct range){UINT64_MAX, UINT64_MAX};
       if (next.end <= at) continue;
       uint64_t end = next.start < ram_ranges[i].end ? next.start : ram_ranges[i].end;
-      if (end > at && found((struct range){at, end}, context)) return true;
+      if (end > at) free[count++] = (struct range){at, end};
       at = next.end;
     }
   }
-  return false;
-}
-
-struct request {
-  uint64_t size, limit;
-  struct range answer;
-};
-
-static bool fits(struct range free, void *context) {
-  struct request *request = context;
-  if (free.end > request->limit) free.end = request->limit;
-  if (free.end < free.start || free.end - free.start < request->size) return false;
-  request->answer = (struct range){free.start, free.start + request->size};
-  return true;
+  return count;
 }
 
 struct range boot_reserve(uint64_t size, uint64_t limit) {
-  struct request request = {.size = page_up(size), .limit = limit};
-  if (!each_free(fits, &request)) platform_panic("no room for %lu bytes of kernel memory", size);
-  add_reserved(request.answer.start, request.answer.end);
-  return request.answer;
-}
-
-static bool is_larger(struct range free, void *context) {
-  struct range *largest = context;
-  if (free.end - free.start > largest->end - largest->start) *largest = free;
-  return false;
-}
-
-struct range boot_largest_free(void) {
-  struct range largest = {0, 0};
-  each_free(is_larger, &largest);
-  return largest;
+  struct range free[FREE_RANGES_MAX];
+  unsigned count = boot_free_ranges(free);
+  size = page_up(size);
+  for (unsigned i = 0; i < count; i++) {
+    uint64_t end = free[i].end < limit ? free[i].end : limit;
+    if (end < free[i].start || end - free[i].start < size) continue;
+    add_reserved(free[i].start, free[i].start + size);
+    return (struct range){free[i].start, free[i].start + size};
+  }
+  platform_panic("no room for %lu bytes of kernel memory", size);
 }
 
 const char *boot_program_line(void) { return program_line; }

@@ -12,6 +12,8 @@ struct range {
 };
 
 #define RAM_RANGES_MAX 16
+#define RESERVED_MAX 16
+#define FREE_RANGES_MAX (RAM_RANGES_MAX + RESERVED_MAX)
 extern struct range ram_ranges[RAM_RANGES_MAX];
 extern unsigned ram_range_count;
 
@@ -20,8 +22,8 @@ void boot_info_init(uint32_t start_info);
 
 /* Takes `size` bytes of free RAM for good, page-aligned, below `limit`. Panics when there is none. */
 struct range boot_reserve(uint64_t size, uint64_t limit);
-/* The largest free range left. */
-struct range boot_largest_free(void);
+/* What nothing holds yet, lowest first: how many ranges. */
+unsigned boot_free_ranges(struct range free[FREE_RANGES_MAX]);
 
 /* Whether the command line holds this word before " -- ". */
 bool boot_option(const char *word);

@@ -37,7 +37,6 @@ void entropy_init(void) {
   const struct virtio_driver driver = {VIRTIO_ID_ENTROPY, 0, VECTOR_ENTROPY, &entropy_registers, queues, 1};
   requests.size = 1;
   if (!virtio_start(&device, &driver)) return;
-  virtq_want_interrupt(&requests, true);
   ask();
 }
 
@@ -50,16 +49,18 @@ static void seed_from_device(void) {
   unsigned id;
   uint32_t length;
   for (size_t gathered = 0; gathered < SEED_SIZE;) {
+    if (!requests.in_flight) ask(); /* the first one was sent at boot */
+    virtq_want_interrupt(&requests, true);
     while (!virtq_has_used(&requests)) {
       wait_for_interrupt();
       service_interrupts();
     }
+    virtq_want_interrupt(&requests, false);
     virtq_take(&requests, &id, &length);
     if (length > sizeof answer) length = sizeof answer;
     mix(answer, length);
     gathered += length;
     memset(answer, 0, sizeof answer);
-    ask(); /* the next seed is here before it is needed */
   }
 }
 

@@ -24,6 +24,7 @@
 
 #define KERNEL_LOAD 0x100000
 #define KERNEL_BASE 0x7f0000000000
+#define WINDOW_BASE 0x7e0000000000 /* free RAM once more, when it is in several pieces (memory.c) */
 #define SCAFFOLD_BASE 0x7e8000000000
 #define SCAFFOLD_SIZE 0x100000000
 #define PROGRAM_START 0x10000
@@ -66,6 +67,7 @@
 #define PENDING_SERIAL 8
 
 #define RFLAGS_RESERVED 0x2
+#define RFLAGS_TF 0x100
 #define RFLAGS_IF 0x200
 
 #ifndef __ASSEMBLER__

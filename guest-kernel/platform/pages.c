@@ -8,8 +8,10 @@
 
 #include "boot.h"
 #include "layout.h"
+#include "memory.h"
 #include "platform.h"
 #include "privileged.h"
+#include "string.h"
 
 #define PRESENT 1ull
 #define WRITE 2ull
@@ -27,8 +29,6 @@
 #define FREE_RAM (PRESENT | USER | WRITE) /* executable: position-independent programs are loaded in the window */
 #define DEVICE (DATA | UNCACHED)
 
-#define SEGMENTS_MAX 64
-
 extern uint8_t image_start[], privileged_end[], text_end[], rodata_end[], image_end[];
 extern uint64_t boot_pdpt[];
 
@@ -36,19 +36,15 @@ static struct range pool;
 static uint64_t pool_next;
 static uint64_t kernel_root, program_root; /* physical */
 
-/* What platform_map_program() mapped, for pages_physical(). */
-static struct segment {
-  uint64_t va, end, pa;
-} segments[SEGMENTS_MAX];
-static unsigned segment_count;
-
 static uint64_t *table_at(uint64_t pa) { return (uint64_t *)(SCAFFOLD_BASE + pa); }
 
-/* Fresh RAM is zero: so is a fresh table. 0 when the pool is empty. */
+/* An empty table; 0 when the pool is used up. */
 static uint64_t new_table(void) {
   if (pool_next == pool.end) return 0;
+  uint64_t table = pool_next;
   pool_next += PAGE_SIZE;
-  return pool_next - PAGE_SIZE;
+  memset(table_at(table), 0, PAGE_SIZE);
+  return table;
 }
 
 /* The entry that maps `va` at `level` (1: 4 KiB, 2: 2 MiB), building the tables on the way; NULL: out of tables. */
@@ -96,12 +92,12 @@ static void map_ram(uint64_t start, uint64_t end, const struct range *holes, uns
 void pages_init(void) {
   /*
    * Tables for: all RAM once more as 4 KiB pages of a program, its directories for many segments far apart; the
-   * direct map's directories; partial 2 MiB at the edges of ranges; device windows.
+   * directories of the direct map and the window; partial 2 MiB at the edges of ranges; device windows.
    */
   uint64_t top = 4;
   for (unsigned i = 0; i < ram_range_count; i++)
     if (ram_ranges[i].end >> 30 >= top) top = (ram_ranges[i].end >> 30) + 1;
-  uint64_t count = boot_facts.ram_bytes / LARGE_SIZE + top + 2 * ram_range_count + 48;
+  uint64_t count = boot_facts.ram_bytes / LARGE_SIZE + 2 * top + 2 * ram_range_count + 48;
   pool = boot_reserve(count * PAGE_SIZE, SCAFFOLD_SIZE);
   pool_next = pool.start;
   kernel_root = new_table();
@@ -129,25 +125,21 @@ volatile void *pages_map_device(uint64_t pa, uint64_t size) {
   return VA(pa);
 }
 
+void pages_map_window(uint64_t va, uint64_t pa, uint64_t size) {
+  if (!map(kernel_root, va, pa, size, FREE_RAM)) platform_panic("out of page tables");
+  table_at(program_root)[WINDOW_BASE >> 39] = table_at(kernel_root)[WINDOW_BASE >> 39];
+}
+
 int platform_map_program(uint64_t va, uint8_t *backing, size_t pages, unsigned prot) {
   if ((va | (uint64_t)backing) & (PAGE_SIZE - 1) || va < PROGRAM_START || va >= PROGRAM_END) return -EINVAL;
   if (pages > (PROGRAM_END - va) / PAGE_SIZE) return -EINVAL;
-  if (segment_count == SEGMENTS_MAX) return -ENOMEM;
   uint64_t bits = PRESENT | USER | (prot & MAP_WRITE ? WRITE : 0) | (prot & MAP_EXEC ? 0 : NO_EXECUTE);
-  if (!map(program_root, va, PA(backing), pages * PAGE_SIZE, bits)) return -ENOMEM;
-  segments[segment_count++] = (struct segment){va, va + pages * PAGE_SIZE, PA(backing)};
+  for (uint64_t done = 0, size = pages * PAGE_SIZE, step; done < size; done += step) {
+    uint64_t pa = memory_physical(backing + done, size - done, &step);
+    if (!pa) return -EINVAL;
+    if (!map(program_root, va + done, pa, step, bits)) return -ENOMEM;
+  }
   return 0;
 }
 
 void platform_activate_program(void) { privileged(PRIVILEGED_SEAL, program_root, 0, 0); }
-
-uint64_t pages_physical(const void *pointer, size_t count, size_t *contiguous) {
-  uint64_t va = (uint64_t)pointer;
-  *contiguous = count;
-  for (unsigned i = segment_count; i-- > 0;) {
-    if (va < segments[i].va || va >= segments[i].end) continue;
-    if (count > segments[i].end - va) *contiguous = segments[i].end - va;
-    return segments[i].pa + (va - segments[i].va);
-  }
-  return PA(pointer);
-}

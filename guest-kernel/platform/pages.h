@@ -9,9 +9,9 @@
 void pages_init(void);
 /* At CPL0: leaves the boot tables for them. */
 void pages_start(void);
+/* Maps free RAM in the window's own place. */
+void pages_map_window(uint64_t va, uint64_t pa, uint64_t size);
 /* Maps a device's registers, uncached: where they are from now on. */
 volatile void *pages_map_device(uint64_t pa, uint64_t size);
-/* The physical address of `count` bytes of kernel memory, the window or the program, and how many follow in one piece. */
-uint64_t pages_physical(const void *address, size_t count, size_t *contiguous);
 
 #endif

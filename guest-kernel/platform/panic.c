@@ -2,10 +2,12 @@
 #include "panic.h"
 
 #include "abi.h"
+#include "console.h"
 #include "format.h"
 #include "log.h"
 #include "privileged.h"
 #include "serial.h"
+#include "string.h"
 
 static bool panicking;
 
@@ -16,24 +18,29 @@ static void __attribute__((noreturn)) stop(void) {
   for (;;) privileged(PRIVILEGED_HALT, 0, 0, 0);
 }
 
+/* A panic that meets another one on its way stops at once. */
+static void begin(void) {
+  if (panicking) stop();
+  panicking = true;
+}
+
 /* Serial first: it needs nothing to work but a port. */
 static void say(const char *line) {
   serial_write("cloister guest kernel: ", 23);
-  serial_write(line, __builtin_strlen(line));
+  serial_write(line, strlen(line));
   serial_write("\n", 1);
-  if (!panicking) log_line(line);
+  if (console_has_control()) log_line(line);
 }
 
 void platform_panic(const char *format, ...) {
   char line[400];
-  if (panicking) stop();
   va_list args;
+  begin();
   va_start(args, format);
   int at = snprintf(line, sizeof line, "panic: ");
   vsnprintf(line + at, sizeof line - (size_t)at, format, args);
   va_end(args);
   say(line);
-  panicking = true;
   stop();
 }
 
@@ -44,7 +51,7 @@ void panic_exception(const struct program_regs *regs, unsigned vector, uint64_t 
       "invalid TSS",         "no segment",     "stack fault",   "general protection", "page fault",
       "reserved",            "x87 error",      "alignment",     "machine check",      "SIMD error"};
   char line[400];
-  if (panicking) stop();
+  begin();
   snprintf(line, sizeof line, "panic: %s (vector %u, error %lx) in the kernel at CPL%d, rip %lx, address %lx",
            vector < sizeof names / sizeof *names ? names[vector] : "exception", vector, error, at_cpl0 ? 0 : 3, regs->rip,
            address);
@@ -53,7 +60,6 @@ void panic_exception(const struct program_regs *regs, unsigned vector, uint64_t 
            regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->rsi, regs->rdi, regs->rbp, regs->rsp, regs->r8, regs->r9,
            regs->r10, regs->r11);
   say(line);
-  panicking = true;
   stop();
 }
 

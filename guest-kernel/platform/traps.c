@@ -36,8 +36,11 @@ void program_fault(struct program_regs *regs);
 int kernel_fault(struct program_regs *regs);
 void before_return(struct program_regs *regs);
 
+#define VECTOR_DEBUG 1
+#define VECTOR_NMI 2
 #define VECTOR_BREAKPOINT 3
 #define VECTOR_OVERFLOW 4
+#define VECTOR_UNDEFINED 6
 #define VECTOR_DOUBLE_FAULT 8
 
 static void set_gate(unsigned vector, const char *entry, uint8_t ist, uint8_t type) {
@@ -63,8 +66,8 @@ void traps_init(void) {
   set_gate(VECTOR_BREAKPOINT, exception_entries + 16 * VECTOR_BREAKPOINT, IST_EXCEPTION, GATE_INTERRUPT_DPL3);
   set_gate(VECTOR_OVERFLOW, exception_entries + 16 * VECTOR_OVERFLOW, IST_EXCEPTION, GATE_INTERRUPT_DPL3);
   set_gate(VECTOR_DOUBLE_FAULT, exception_entries + 16 * VECTOR_DOUBLE_FAULT, IST_NMI, GATE_INTERRUPT);
-  set_gate(2, ignored_interrupt, IST_NMI, GATE_INTERRUPT);
-  set_gate(6, undefined_instruction, 0, GATE_INTERRUPT);
+  set_gate(VECTOR_NMI, ignored_interrupt, IST_NMI, GATE_INTERRUPT);
+  set_gate(VECTOR_UNDEFINED, undefined_instruction, 0, GATE_INTERRUPT);
   set_gate(VECTOR_TIMER, timer_interrupt, IST_INTERRUPT, GATE_INTERRUPT);
   set_gate(VECTOR_CONSOLE, console_interrupt, IST_INTERRUPT, GATE_INTERRUPT);
   set_gate(VECTOR_ENTROPY, entropy_interrupt, IST_INTERRUPT, GATE_INTERRUPT);
@@ -105,6 +108,10 @@ int kernel_fault(struct program_regs *regs) {
       return 0;
     }
     if (regs->rip == (uint64_t)return_to_program_iretq) return 1;
+    if (trap_vector == VECTOR_DEBUG) { /* a KVM whose `syscall` leaves the program's trap flag on */
+      regs->rflags &= ~RFLAGS_TF;
+      return 0;
+    }
   }
   panic_exception(regs, (unsigned)trap_vector, trap_error, trap_address, trap_at_cpl0);
 }

@@ -91,7 +91,7 @@ export function writePvhBoot(memory: GuestMemory, { commandLine, modules }: PvhB
   }
   memory.bytes(COMMAND_LINE_GPA, text.length).set(text)
 
-  const map = memoryMap(memory.regions.map(({ gpa, bytes }) => ({ gpa, size: bytes.length })))
+  const map = memoryMap(memory.regions)
   writeTable(
     memory,
     MEMORY_MAP_GPA,

@@ -1,10 +1,11 @@
 /** Runs an instance in the foreground: passes signals on, keeps the time limit, and always comes back. */
-import { constants } from 'node:os'
 import { EXIT } from '../errors.ts'
 import type { ExitResult, Instance } from '../instance/instance.ts'
 import { formatDurationMs } from './quantities.ts'
 
-const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
+/** With their Linux numbers, signal(7). */
+const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const
+type ForwardedSignal = keyof typeof FORWARDED
 /** Two of them within this time mean it. */
 const INSISTING_MS = 2000
 /** A program that was asked to end, and was not asked to stay by a person at its standard input, has this long. */
@@ -41,8 +42,8 @@ function forwardSignals(
   after: (ms: number, then: () => void) => void,
 ): () => void {
   let lastInterrupt = Number.NEGATIVE_INFINITY
-  const forward = (signal: NodeJS.Signals): void => {
-    const signo = constants.signals[signal]
+  const forward = (signal: ForwardedSignal): void => {
+    const signo = FORWARDED[signal]
     const kill = (report: string): void => instance.kill({ exitCode: 128 + signo, report })
     if (signal === 'SIGINT') {
       const now = performance.now()
@@ -60,9 +61,11 @@ function forwardSignals(
       )
     }
   }
-  for (const signal of FORWARDED) process.on(signal, forward)
+  const signals = Object.keys(FORWARDED) as ForwardedSignal[]
+  const listeners = signals.map((signal) => ({ signal, listener: () => forward(signal) }))
+  for (const { signal, listener } of listeners) process.on(signal, listener)
   return () => {
-    for (const signal of FORWARDED) process.off(signal, forward)
+    for (const { signal, listener } of listeners) process.off(signal, listener)
   }
 }
 

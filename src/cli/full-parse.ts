@@ -9,8 +9,8 @@ const HELP_WIDTH = 110
 /** @throws UsageError naming the first thing that is wrong. */
 export async function fullParse(command: Command, args: readonly string[]): Promise<ParsedArguments | 'help'> {
   const { options } = command
-  const argv = await parserOf(command, args).parseAsync()
-  const { _: operands, $0: _script, '--': afterTerminator, ...given } = argv as Record<string, unknown>
+  const argv = await parse(command, args)
+  const { _: operands, $0: _script, '--': afterTerminator, ...given } = argv
   const values: Record<string, string | true | string[]> = {}
   for (const [name, value] of Object.entries(given)) {
     const row = options.find((candidate) => candidate.name === name)
@@ -22,6 +22,17 @@ export async function fullParse(command: Command, args: readonly string[]): Prom
   const all = [...(operands as unknown[]), ...((afterTerminator as unknown[] | undefined) ?? [])].map(String)
   checkOperands(command, all)
   return { options: values, operands: all }
+}
+
+async function parse(command: Command, args: readonly string[]): Promise<Record<string, unknown>> {
+  try {
+    return await parserOf(command, args).parseAsync()
+  } catch (cause) {
+    if (cause instanceof UsageError) throw cause
+    // Some words trip yargs itself: `--toString`.
+    const hint = `"cloister ${command.name} --help" shows what can be said.`
+    throw new UsageError('Cannot read the command line.', { hint, cause })
+  }
 }
 
 export const commandHelp = (command: Command): Promise<string> => parserOf(command, []).getHelp()

@@ -19,7 +19,7 @@ export function placeModules(
   kernelEnd: number,
 ): BootModule[] {
   const [low] = memory.regions
-  let top = low!.bytes.length
+  let top = low!.size
   return sources.map(({ name, size, write }) => {
     const gpa = Math.floor((top - size) / PAGE_SIZE) * PAGE_SIZE
     if (gpa < kernelEnd) {

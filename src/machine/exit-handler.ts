@@ -1,4 +1,5 @@
 /** Answers VM exits: port and memory-mapped accesses go to their bus, everything else ends the guest with a reason. */
+import type { CoalescedMmioRing } from '../../kvm-bindings/coalesced-mmio.ts'
 import type { VcpuExit } from '../../kvm-bindings/vcpu-exit.ts'
 import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import type { Bus } from '../bus/bus.ts'
@@ -25,6 +26,8 @@ export interface ExitHandlerParts {
   readonly memory: GuestMemory
   readonly ports: Bus
   readonly mmio: Bus
+  /** Writes that KVM kept back: they come before whatever the guest did next. */
+  readonly deferredWrites: CoalescedMmioRing
   readonly names: DeviceNames
   readonly trace: ExitTrace | undefined
   /** Lets devices finish what the guest queued before it ended. */
@@ -35,8 +38,10 @@ const TRACE_ADVICE = 'Try --trace exits to see what it did before.'
 const EMULATION_ADVICE =
   'This KVM emulates kernel mode in software and lacks this instruction (cloister doctor says which KVM it is); hardware KVM would run it. Try another kernel, or another host.'
 
+export type ExitHandler = ReturnType<typeof createExitHandler>
+
 export function createExitHandler(parts: ExitHandlerParts) {
-  const { vcpu, memory, ports, mmio, names, trace, drain } = parts
+  const { vcpu, memory, ports, mmio, deferredWrites, names, trace, drain } = parts
   let end: MachineEnd | undefined
   let resolveEnded: (end: MachineEnd) => void
   const ended = new Promise<MachineEnd>((resolve) => {
@@ -55,7 +60,11 @@ export function createExitHandler(parts: ExitHandlerParts) {
     finish({ kind: 'died', report: reportDeath(vcpu, memory, describeExit(exit, names), advice) })
   }
 
+  const deliver = (gpa: number, data: Uint8Array) => void mmio.write(gpa, data)
+  const settle = () => deferredWrites.drain(deliver)
+
   const onExit: RunnerEvents['onExit'] = (exit) => {
+    settle()
     trace?.(exit)
     switch (exit.kind) {
       case 'io':
@@ -89,5 +98,5 @@ export function createExitHandler(parts: ExitHandlerParts) {
   const onError: RunnerEvents['onError'] = (error) =>
     finish({ kind: 'died', report: `The guest was stopped: ${error.message}.` })
 
-  return { ended, finish, onExit, onError }
+  return { ended, finish, settle, onExit, onError }
 }

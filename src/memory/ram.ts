@@ -38,7 +38,11 @@ export function allocateRam(bytes: number): Ram {
       offset += size
     }
     const memory = new GuestMemory(
-      mapped.map(({ gpa, size, hva }) => ({ gpa, bytes: new Uint8Array(viewMemory(hva, size)) })),
+      mapped.map(({ gpa, size, hva }) => ({
+        gpa,
+        size,
+        view: (at, length) => new Uint8Array(viewMemory(hva + BigInt(at), length)),
+      })),
     )
     let closed = false
     return {

@@ -2,10 +2,10 @@
  * The unikernel level: the program alone with our guest kernel in a virtual machine of its own.
  * This process is its VMM; the program's standard streams are ports of a virtio-console, a third port is control.
  */
-import { isatty } from 'node:tty'
+import { isatty } from '../../kvm-bindings/ffi.ts'
 import { createBufferSource } from '../backends/buffer-stream.ts'
 import { createFdSink } from '../backends/fd-sink.ts'
-import { cryptoRandom } from '../backends/random-source.ts'
+import { hostRandom } from '../backends/random-source.ts'
 import { createStreamSource } from '../backends/stream-source.ts'
 import type { ByteSink, ByteSource } from '../backends/streams.ts'
 import { virtioConsole } from '../devices/virtio-console.ts'
@@ -115,7 +115,7 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
       })
       const stdin = stdio.stdin === undefined ? undefined : openStdin((total) => control.push(stdinEndMessage(total)))
       closeStdin = () => stdin?.close()
-      machine = createMachine({
+      machine = await createMachine({
         memoryBytes: spec.memoryBytes,
         kernel: spec.kernel ?? unikernelPath,
         commandLine: spec.append ?? '',
@@ -128,7 +128,7 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
               { name: 'control', isConsole: false, sink: controlParser, source: control },
             ],
           }),
-          virtioRng(cryptoRandom),
+          virtioRng(hostRandom),
         ],
         // A kernel of the user's own talks on the serial port; ours only when something is wrong.
         serial: { sink: spec.kernel ? createFdSink(stdio.stdout) : createLineSink(note) },
@@ -146,7 +146,8 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
         resolveResult(conclude(end))
       })
       phases.entered = now()
-      machine.start()
+      if (killedWith) machine.stop()
+      else machine.start()
     },
     wait: () => result,
     signal: (signo) => control.push(signalMessage(signo)),

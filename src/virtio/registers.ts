@@ -64,3 +64,16 @@ export const MMIO_VENDOR = 0x54534c43 // "CLST"
 /** Bits of InterruptStatus and InterruptACK. */
 export const INTERRUPT_USED_BUFFER = 1
 export const INTERRUPT_CONFIG_CHANGE = 2
+
+/**
+ * Registers whose writes take effect only with a later access that leaves the guest (QueueReady with Status, the
+ * selectors with a read): a transport may collect these writes and deliver them, in order, before that access.
+ */
+export const DEFERRABLE_WRITES = [
+  { from: 'DeviceFeaturesSel', to: 'DriverFeaturesSel' },
+  { from: 'QueueSel', to: 'QueueReady' },
+  { from: 'QueueDescLow', to: 'QueueDeviceHigh' },
+].map(({ from, to }) => ({
+  offset: MMIO_OFFSET[from as RegisterName],
+  size: MMIO_OFFSET[to as RegisterName] + 4 - MMIO_OFFSET[from as RegisterName],
+}))

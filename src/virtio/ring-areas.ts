@@ -2,9 +2,9 @@
  * The three areas of a split virtqueue, checked once when the driver sets the queue up and then read through views.
  * virtio 1.2 §2.7
  */
-import type { Gpa } from '../memory/guest-memory.ts'
+import type { Gpa, MemoryWindow } from '../memory/guest-memory.ts'
 import { DriverError } from './driver-error.ts'
-import type { GuestRegion, GuestViews } from './guest-views.ts'
+import type { GuestViews } from './guest-views.ts'
 
 /** What the driver wrote about a queue. Addresses are 64 bits and may be anything. */
 export interface QueueSetup {
@@ -71,7 +71,7 @@ interface Placed {
   readonly at: string
   readonly gpa: Gpa
   readonly length: number
-  readonly region: GuestRegion
+  readonly region: MemoryWindow
 }
 
 const halfwords = ({ gpa, length, region }: Placed): Uint16Array =>

@@ -4,7 +4,7 @@ import { UsageError } from '../../src/errors.ts'
 import { GuestMemory } from '../../src/memory/guest-memory.ts'
 import { GIB, MIB, ramLayout } from '../../src/memory/memory-map.ts'
 
-const createMemory = () => new GuestMemory([{ gpa: 0, bytes: new Uint8Array(2 * MIB) }])
+const createMemory = () => GuestMemory.over([{ gpa: 0, bytes: new Uint8Array(2 * MIB) }])
 
 test('the start info has the magic, version 1 and points to everything (start_info.h)', (t) => {
   const memory = createMemory()

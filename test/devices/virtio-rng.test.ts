@@ -1,5 +1,5 @@
 import test from 'ava'
-import { cryptoRandom, type RandomSource } from '../../src/backends/random-source.ts'
+import { hostRandom, type RandomSource } from '../../src/backends/random-source.ts'
 import { virtioRng } from '../../src/devices/virtio-rng.ts'
 import { createGuardedMemory } from '../helpers/guarded-memory.ts'
 import { MmioDriver } from '../helpers/mmio-driver.ts'
@@ -82,7 +82,7 @@ test('virtio-rng may be asked to overwrite its own rings: only that driver suffe
 })
 
 test('the random source of the host fills guest memory, twice differently', (t) => {
-  const { driver, queue } = start(cryptoRandom)
+  const { driver, queue } = start(hostRandom)
   queue.post({ gpa: DATA, length: 32, write: true })
   queue.post({ gpa: DATA + 32, length: 32, write: true })
   driver.kick(0)

@@ -18,7 +18,7 @@ for (const runner of RUNNERS) {
   })
 
   kvmTestSerial(`a guest in an endless loop is stopped from outside (${runner} runner)`, async (t) => {
-    const { machine } = bootGuest('bare/forever', { runner })
+    const { machine } = await bootGuest('bare/forever', { runner })
     machine.start()
     await sleep(50)
     machine.stop()
@@ -27,7 +27,7 @@ for (const runner of RUNNERS) {
   })
 
   kvmTestSerial(`a guest in an endless loop is paused and goes on (${runner} runner)`, async (t) => {
-    const { machine } = bootGuest('bare/forever', { runner })
+    const { machine } = await bootGuest('bare/forever', { runner })
     machine.start()
     for (let round = 0; round < 5; round++) {
       await sleep(10)
@@ -44,7 +44,7 @@ for (const runner of RUNNERS) {
 }
 
 kvmTestSerial('a halted guest with interrupts off is stopped from outside', async (t) => {
-  const { machine } = bootGuest('bare/hlt-forever')
+  const { machine } = await bootGuest('bare/hlt-forever')
   machine.start()
   await sleep(50)
   await machine.close()

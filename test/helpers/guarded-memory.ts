@@ -33,7 +33,7 @@ export const createGuardedMemory = (plan: readonly RegionPlan[] = [LOW, HIGH]): 
   const guards = [0, ...regions.map(({ bytes }) => bytes.byteOffset + bytes.length)]
   const intact = Buffer.alloc(GUARD_BYTES, GUARD)
   return {
-    memory: new GuestMemory(regions),
+    memory: GuestMemory.over(regions),
     bytes: regions[0]!.bytes,
     strayWrites: () =>
       guards.flatMap((start) => {

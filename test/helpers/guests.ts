@@ -19,9 +19,12 @@ export interface BootedGuest {
   readonly output: () => string
 }
 
-export function bootGuest(name: string, { memoryBytes = 32 * MIB, ...options }: GuestOptions = {}): BootedGuest {
+export async function bootGuest(
+  name: string,
+  { memoryBytes = 32 * MIB, ...options }: GuestOptions = {},
+): Promise<BootedGuest> {
   const chunks: Buffer[] = []
-  const machine = createMachine({
+  const machine = await createMachine({
     memoryBytes,
     kernel: guestPath(name),
     commandLine: '',
@@ -43,7 +46,7 @@ export function bootGuest(name: string, { memoryBytes = 32 * MIB, ...options }: 
 
 /** Boots, waits for the end, releases everything. */
 export async function runGuest(name: string, options?: GuestOptions): Promise<{ end: MachineEnd; output: string }> {
-  const { machine, output } = bootGuest(name, options)
+  const { machine, output } = await bootGuest(name, options)
   try {
     machine.start()
     return { end: await machine.ended, output: output() }

@@ -1,0 +1,9 @@
+#ifndef CLOISTER_MEMORY_H
+#define CLOISTER_MEMORY_H
+
+#include <stdint.h>
+
+/* Where a piece of the window really is, and how much of it in one stretch; 0: it is not in the window. */
+uint64_t memory_physical(const void *backing, uint64_t size, uint64_t *contiguous);
+
+#endif

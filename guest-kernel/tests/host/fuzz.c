@@ -1,0 +1,188 @@
+/*
+ * Random input, from a seed so that it can be replayed. `fuzz calls SEED COUNT` makes system calls with hostile
+ * arguments in one kernel; `fuzz elf` and `fuzz cpio` boot COUNT kernels with a damaged program or archive. Whatever
+ * comes in, the kernel answers: it never faults (the sanitizers see to it) and never breaks an invariant (a panic).
+ */
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../personality/syscall.h"
+#include "fixture.h"
+
+#define MEMORY (16ul << 20)
+#define CHOOSE(list) list[draw() % (sizeof list / sizeof list[0])]
+
+static uint64_t state;
+
+static uint64_t draw(void) { /* xorshift64* */
+  state ^= state >> 12;
+  state ^= state << 25;
+  state ^= state >> 27;
+  return state * 0x2545f4914f6cdd1dull;
+}
+
+static uint8_t *memory; /* of the program: 256 KiB */
+#define MEMORY_BYTES (256ul << 10)
+
+static uint64_t pointer(void) {
+  struct memory_window window = platform_memory();
+  const uint64_t edges[] = {0, 1, 4096, 0x400000, 0x402ff8, 0x403000, 0x5fffffffe000, (uintptr_t)window.base, 1ull << 47,
+                            (uintptr_t)window.base + window.size - 1, UINT64_MAX, UINT64_MAX - 4095, (uintptr_t)&state};
+  if (draw() % 8 == 0) return CHOOSE(edges);
+  if (draw() % 16 == 0) return (uintptr_t)window.base + draw() % window.size;
+  return (uintptr_t)memory + draw() % MEMORY_BYTES;
+}
+
+static uint64_t number(void) {
+  static const uint64_t edges[] = {0, 1, 2, 3, 7, 8, 16, 255, 256, 1023, 1024, 4095, 4096, 4097, 65536, 1 << 20, INT32_MAX, UINT32_MAX,
+                                   INT64_MAX, UINT64_MAX, (uint64_t)INT64_MIN, (uint64_t)-100, 0x100000000};
+  if (draw() % 3 == 0) return CHOOSE(edges);
+  return draw() >> (draw() % 64);
+}
+
+#define SLOT_BYTES 256ul
+#define SLOTS (MEMORY_BYTES / SLOT_BYTES)
+enum slot { PATHS, TIMES, LISTS, FREE, SLOT_KINDS }; /* what a slot holds is its number modulo the kinds */
+
+static uint64_t slot(enum slot kind) {
+  return (uintptr_t)memory + (draw() % (SLOTS / SLOT_KINDS) * SLOT_KINDS + kind) * SLOT_BYTES;
+}
+
+static uint64_t argument(void) {
+  switch (draw() % 12) {
+    case 10: return 0;
+    case 11: return 8; /* the size of a signal set */
+    case 0: return pointer();
+    case 1: return number();
+    case 2:
+    case 3:
+    case 4: return draw() % 16; /* a descriptor, a small flag */
+    case 5:
+    case 6: return slot(PATHS);
+    case 7: return slot(TIMES);
+    case 8: return slot(LISTS);
+    default: return slot(FREE);
+  }
+}
+
+/* Something sensible in every slot: paths, times, vectors; noise in between. */
+static void fill_memory(void) {
+  static const char *const paths[] = {"/etc/motd", "/etc/link", "/", ".", "..", "/proc/self/fd/3", "/dev/zero", "/dev/urandom", "/empty",
+                                      "/a/b/../c", "x", "y", "/tmp/x", "/tmp", "/proc/1/maps", "/proc/self/exe", "/dev/stdin", "fifo", "d", "d/e", ""};
+  for (size_t i = 0; i < SLOTS; i++) {
+    uint8_t *at = memory + i * SLOT_BYTES;
+    uint64_t words[SLOT_BYTES / 8];
+    for (size_t j = 0; j < SLOT_BYTES / 8; j++) {
+      bool even = j % 2 == 0;
+      if (i % SLOT_KINDS == TIMES) words[j] = draw() % 4 ? draw() % 100 : number();
+      else words[j] = even && draw() % 8 ? slot(FREE) : even ? pointer() : draw() % 4 ? draw() % 300 : number();
+    }
+    if (i % SLOT_KINDS == PATHS) strcpy((char *)at, CHOOSE(paths));
+    else memcpy(at, words, sizeof words);
+  }
+}
+
+/* The program's memory, anew when the program unmapped or protected some of it. */
+static bool take_memory(void) {
+  const uint64_t rights = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+  int64_t at = shim_call(SYS_mmap, (const uint64_t[6]){(uintptr_t)memory, MEMORY_BYTES, rights, flags | MAP_FIXED, (uint64_t)-1, 0});
+  if (at < 0 && at > -4096) at = shim_call(SYS_mmap, (const uint64_t[6]){0, MEMORY_BYTES, rights, flags, (uint64_t)-1, 0});
+  if (at < 0 && at > -4096) return false;
+  memory = (uint8_t *)at;
+  return true;
+}
+
+static int fuzz_calls(uint64_t count) {
+  if (fixture_boot(MEMORY) != ENTERED || !take_memory()) return 1;
+  uint64_t home = shim.stack;
+  for (uint64_t i = 0; i < count; i++) {
+    if (i % 16 == 0) {
+      if (!take_memory()) return 0; /* the program has filled the machine */
+      fill_memory();
+      shim_regs.rsp = draw() % 4 ? home : pointer();
+    }
+    uint64_t arguments[6];
+    for (int j = 0; j < 6; j++) arguments[j] = argument();
+    shim.output_length = shim.log_length = 0;
+    shim.input = "some input for the program to read";
+    shim.input_length = 34;
+    long call = draw() % 16 ? (long)syscall_table[draw() % syscall_table_length].number : (long)(draw() % 600);
+    shim_call(call, arguments);
+    if (shim.departure == PANICKED) {
+      printf("call %lu (%ld) panicked: %s", (unsigned long)i, call, shim.log);
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* Boots in a child, since a kernel boots once. */
+static int boot_in_child(const uint8_t *cpio, size_t size, bool panic_is_fine, uint64_t round) {
+  fflush(stdout);
+  pid_t child = fork();
+  if (!child) {
+    static const char *argv[] = {"/prog"};
+    struct program_args args = {.path = "/prog", .cwd = "/", .argc = 1, .argv = argv, .envp = argv};
+    enum departure how = shim_boot(cpio, size, args, MEMORY);
+    _exit(how == ENTERED || (how == EXITED && shim.log_length) || (how == PANICKED && panic_is_fine) ? 0 : 1);
+  }
+  int status;
+  waitpid(child, &status, 0);
+  if (status) printf("round %lu: status 0x%x\n", (unsigned long)round, status);
+  return status != 0;
+}
+
+static int fuzz_elf(uint64_t count) {
+  for (uint64_t round = 0; round < count; round++) {
+    uint8_t elf[ELF_BYTES];
+    static struct archive archive;
+    fixture_elf(elf);
+    for (uint64_t i = 1 + draw() % 4; i > 0; i--) {
+      /* Mostly whole fields of the two headers, with telling values. */
+      size_t field = sizeof(Elf64_Ehdr) + draw() % 7 * 8;
+      uint64_t value = draw() % 2 ? number() : (number() & ~4095ull) + draw() % 2 * 0x400000;
+      if (draw() % 3) memcpy(elf + field, &value, 8);
+      else elf[draw() % (sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr))] = (uint8_t)draw();
+    }
+    archive.length = 0;
+    archive_add(&archive, "prog", 0100755, elf, draw() % 8 ? sizeof elf : draw() % sizeof elf);
+    archive_end(&archive);
+    if (boot_in_child(archive.bytes, archive.length, false, round)) return 1;
+  }
+  return 0;
+}
+
+static int fuzz_cpio(uint64_t count) {
+  for (uint64_t round = 0; round < count; round++) {
+    static struct archive archive;
+    archive.length = 0;
+    fixture_tree(&archive);
+    for (uint64_t i = 1 + draw() % 6; i > 0; i--) {
+      static const char telling[] = "00000ffff/.89abF\0";
+      archive.bytes[draw() % archive.length] = draw() % 3 ? (uint8_t)CHOOSE(telling) : (uint8_t)draw();
+    }
+    /* On the heap and exactly as long as it is, so that reading past its end is seen. */
+    size_t size = draw() % 4 ? archive.length : draw() % archive.length;
+    uint8_t *exact = malloc(size ? size : 1);
+    memcpy(exact, archive.bytes, size);
+    int failed = boot_in_child(exact, size, true, round);
+    free(exact);
+    if (failed) return 1;
+  }
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  if (argc != 4) return 2;
+  state = strtoull(argv[2], NULL, 0) * 2 + 1;
+  uint64_t count = strtoull(argv[3], NULL, 0);
+  if (!strcmp(argv[1], "calls")) return fuzz_calls(count);
+  if (!strcmp(argv[1], "elf")) return fuzz_elf(count);
+  return strcmp(argv[1], "cpio") ? 2 : fuzz_cpio(count);
+}

@@ -1,0 +1,38 @@
+/**
+ * The ring of writes that KVM kept back, in the order the guest made them. Draining it before an exit is answered
+ * puts them where they belong: before whatever the guest did next.
+ */
+import { coalescedMmio, coalescedMmioRing } from './structs/coalesced-mmio.ts'
+
+const PAGE_SIZE = 4096
+const ENTRIES = Math.floor((PAGE_SIZE - coalescedMmioRing.size) / coalescedMmio.size)
+const FIRST_32 = coalescedMmioRing.offsetOf.first / 4
+const LAST_32 = coalescedMmioRing.offsetOf.last / 4
+const DATA_MAX = 8
+
+export class CoalescedMmioRing {
+  readonly #bytes: Uint8Array
+  readonly #words: Uint32Array
+
+  /** @param page part of a vCPU's kvm_run mapping, as far into it as KVM_CAP_COALESCED_MMIO says; dies with it. */
+  constructor(page: Uint8Array) {
+    this.#bytes = page
+    this.#words = new Uint32Array(page.buffer, page.byteOffset, PAGE_SIZE / 4)
+  }
+
+  /** Hands over each write and frees its place. The data are a live view: valid during the call. */
+  drain(handle: (gpa: number, data: Uint8Array) => void): void {
+    let first = this.#words[FIRST_32]!
+    // The kernel fills an entry before it moves `last`.
+    while (first !== Atomics.load(this.#words, LAST_32)) {
+      const entry = coalescedMmioRing.size + (first % ENTRIES) * coalescedMmio.size
+      const low = this.#words[(entry + coalescedMmio.offsetOf.phys_addr) / 4]!
+      const high = this.#words[(entry + coalescedMmio.offsetOf.phys_addr) / 4 + 1]!
+      const length = Math.min(this.#words[(entry + coalescedMmio.offsetOf.len) / 4]!, DATA_MAX)
+      const data = entry + coalescedMmio.offsetOf.data
+      handle(high * 0x1_0000_0000 + low, this.#bytes.subarray(data, data + length))
+      first = (first + 1) % ENTRIES
+      Atomics.store(this.#words, FIRST_32, first)
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import { packageRoot } from '../../src/paths.ts'
+import { CLOISTER, commandLine } from '../helpers/cli.ts'
+import { temporaryDirectory } from '../helpers/containers.ts'
+
+const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
+const COMMANDS = ['run', 'ps', 'rm', 'compare', 'doctor', 'version']
+
+test('--version, -v and version print the version of package.json and nothing else', async (t) => {
+  const cloister = commandLine(t)
+  for (const word of ['--version', '-v', 'version']) {
+    t.deepEqual(await cloister([word]), { status: 0, stdout: `${version}\n`, stderr: '' }, word)
+  }
+  const { stdout } = await cloister(['version', '--json'])
+  t.like(JSON.parse(stdout), { cloister: version })
+})
+
+test('help lists every command; without a command there is help too', async (t) => {
+  const cloister = commandLine(t)
+  for (const args of [['--help'], ['-h'], ['help'], []]) {
+    const { status, stdout, stderr } = await cloister(args)
+    t.is(status, 0)
+    t.is(stderr, '')
+    for (const name of COMMANDS) t.regex(stdout, new RegExp(`^  cloister ${name} `, 'm'))
+  }
+})
+
+test('every command has its own help, with examples', async (t) => {
+  const cloister = commandLine(t)
+  for (const name of COMMANDS) {
+    const { status, stdout } = await cloister([name, '--help'])
+    t.is(status, 0)
+    t.regex(stdout, /^Examples:$/m)
+    t.regex(stdout, /--log-level/)
+    t.is((await cloister(['help', name])).stdout, stdout)
+  }
+})
+
+test('an unknown command and an unknown option get a suggestion, in two lines and with status 125', async (t) => {
+  const cloister = commandLine(t)
+  t.deepEqual(await cloister(['rnu', './prog']), {
+    status: 125,
+    stdout: '',
+    stderr: 'cloister: Cannot read the command line: there is no command "rnu".\n  Did you mean "cloister run"?\n',
+  })
+  t.deepEqual(await cloister(['run', '--memry', '64M', './prog']), {
+    status: 125,
+    stdout: '',
+    stderr: 'cloister: Cannot read the command line: run has no option --memry.\n  Did you mean --memory?\n',
+  })
+  t.regex((await cloister(['kubernetes'])).stderr, /"cloister --help" lists the commands/)
+  t.regex((await cloister(['--json', 'ps'])).stderr, /no option --json before the command/)
+})
+
+test('values that make no sense are refused before anything starts', async (t) => {
+  const cloister = commandLine(t)
+  const wrong: [string[], RegExp][] = [
+    [['--memory', 'lots'], /Cannot read "lots" as a size/],
+    [['--memory', '128'], /less than 4M/],
+    [['--cpus', '0'], /number of processors/],
+    [['--timeout', '1d'], /as a duration/],
+    [['--workdir', 'tmp'], /must begin with "\/"/],
+    [['--isolation', 'jail'], /there is no such level/],
+    [['--isolation', 'microvm'], /does not exist yet/],
+    [['--trace', 'syscalls'], /only exits can be traced/],
+    [['--isolation', 'container', '--trace', 'exits'], /it has none/],
+    [['--isolation', 'container', '--kernel', '/vmlinux'], /shares that of the host/],
+    [['--name', '../x'], /as a name/],
+    [['--log-level', 'loud'], /log at level/],
+  ]
+  for (const [options, message] of wrong) {
+    const { status, stdout, stderr } = await cloister(['run', ...options, '/bin/busybox', 'true'])
+    t.is(status, 125, options.join(' '))
+    t.is(stdout, '')
+    t.regex(stderr, message)
+    t.true(stderr.trimEnd().split('\n').length <= 3)
+  }
+})
+
+test('with a root directory and no level asked for, nothing weaker is chosen: the levels there are get named', async (t) => {
+  const { status, stderr } = await commandLine(t)(['run', '--rootfs', temporaryDirectory(t), '/bin/sh'])
+  t.is(status, 125)
+  t.regex(stderr, /microvm.*does not exist yet/)
+  t.regex(stderr, /--isolation unikernel .*--isolation container/)
+})
+
+test('--debug shows where an error came from', async (t) => {
+  const cloister = commandLine(t)
+  t.notRegex((await cloister(['run', './nowhere'])).stderr, /at /)
+  t.regex((await cloister(['run', '--debug', './nowhere'])).stderr, /UsageError: .*\n +at /)
+})
+
+test('the launcher works over symbolic links, absolute and relative ones', (t) => {
+  const directory = temporaryDirectory(t)
+  symlinkSync(CLOISTER, join(directory, 'absolute'))
+  symlinkSync('absolute', join(directory, 'relative'))
+  for (const [command, cwd] of [
+    [join(directory, 'relative'), '/'],
+    ['./relative', directory],
+  ] as const) {
+    t.is(spawnSync(command, ['--version'], { cwd, encoding: 'utf8' }).stdout, `${version}\n`)
+  }
+})
+
+test('the launcher says what is missing: the build, or Node', (t) => {
+  const directory = temporaryDirectory(t)
+  copyFileSync(CLOISTER, join(directory, 'cloister'))
+  const unbuilt = spawnSync(join(directory, 'cloister'), ['--version'], { encoding: 'utf8' })
+  t.is(unbuilt.status, 125)
+  t.regex(unbuilt.stderr, /not built yet.\n {2}Run: make/)
+  const without = spawnSync('/bin/sh', [CLOISTER, '--version'], { encoding: 'utf8', env: { PATH: '/nowhere' } })
+  t.is(without.status, 125)
+  t.regex(without.stderr, /Node.js is missing/)
+})
+
+test('output that nobody reads ends the command as a shell expects, without a stack trace', (t) => {
+  const { stdout, stderr } = spawnSync('/bin/bash', ['-c', `${CLOISTER} run --help | true; echo "\${PIPESTATUS[0]}"`], {
+    encoding: 'utf8',
+  })
+  t.regex(stdout, /^(141|0)\n$/)
+  t.is(stderr, '')
+})

@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import test from 'ava'
+import { runInForeground } from '../../src/cli/foreground.ts'
+import type { ExitResult, Instance } from '../../src/instance/instance.ts'
+
+interface FakeInstance extends Instance {
+  readonly signals: number[]
+  readonly closed: () => boolean
+  end(result: ExitResult): void
+}
+
+function fakeInstance(changes: Partial<Instance> = {}): FakeInstance {
+  const signals: number[] = []
+  let closed = false
+  let end: (result: ExitResult) => void = () => {}
+  const ended = new Promise<ExitResult>((resolve) => {
+    end = resolve
+  })
+  return {
+    isolation: 'unikernel',
+    phases: {},
+    pids: () => [],
+    start: async () => {},
+    wait: () => ended,
+    signal: (signo) => signals.push(signo),
+    kill: (result) => end(result),
+    close: async () => {
+      closed = true
+    },
+    ...changes,
+    signals,
+    closed: () => closed,
+    end,
+  }
+}
+
+const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const
+const listeners = (): number => SIGNALS.reduce((sum, signal) => sum + process.listenerCount(signal), 0)
+/** Until the signals that this process sent itself are delivered. */
+const delivered = (): Promise<void> => sleep(50)
+
+test.serial('the status of the program comes back, and everything is released', async (t) => {
+  const before = listeners()
+  const instance = fakeInstance()
+  const running = runInForeground(instance, { interactive: false })
+  instance.end({ exitCode: 7 })
+  t.deepEqual(await running, { exitCode: 7 })
+  t.true(instance.closed())
+  t.is(listeners(), before)
+})
+
+test.serial('the time limit ends the program with 124 and says so', async (t) => {
+  const result = await runInForeground(fakeInstance(), { interactive: false, timeoutMs: 20 })
+  t.is(result.exitCode, 124)
+  t.regex(result.report ?? '', /time limit of 20 ms/)
+})
+
+test.serial('the time limit also counts a start that does not come to its end', async (t) => {
+  let giveUp: (result: ExitResult) => void = () => {}
+  const instance = fakeInstance({
+    start: () =>
+      new Promise((resolve) => {
+        giveUp = () => resolve()
+      }),
+  })
+  const kill = (result: ExitResult): void => {
+    instance.end(result)
+    giveUp(result)
+  }
+  const killable = { ...instance, kill }
+  t.is((await runInForeground(killable, { interactive: false, timeoutMs: 20 })).exitCode, 124)
+})
+
+test.serial('signals are passed on by number', async (t) => {
+  const instance = fakeInstance()
+  const running = runInForeground(instance, { interactive: true })
+  for (const signal of SIGNALS) process.kill(process.pid, signal)
+  await delivered()
+  instance.end({ exitCode: 0 })
+  await running
+  t.deepEqual(
+    instance.signals.sort((a, b) => a - b),
+    [1, 2, 3, 15],
+  )
+})
+
+test.serial('a second interrupt right after the first ends the program with 130', async (t) => {
+  const instance = fakeInstance()
+  const running = runInForeground(instance, { interactive: true })
+  process.kill(process.pid, 'SIGINT')
+  await delivered()
+  process.kill(process.pid, 'SIGINT')
+  const result = await running
+  t.is(result.exitCode, 130)
+  t.deepEqual(instance.signals, [2])
+})
+
+test.serial('a start that fails is released too, and the failure comes through', async (t) => {
+  const before = listeners()
+  const instance = fakeInstance({ start: () => Promise.reject(new Error('no memory')) })
+  await t.throwsAsync(runInForeground(instance, { interactive: false }), { message: 'no memory' })
+  t.true(instance.closed())
+  t.is(listeners(), before)
+})

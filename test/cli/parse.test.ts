@@ -1,0 +1,128 @@
+import test from 'ava'
+import fc from 'fast-check'
+import type { Command } from '../../src/cli/command.ts'
+import { COMMANDS } from '../../src/cli/command-table.ts'
+import { fullParse } from '../../src/cli/full-parse.ts'
+import { quickParse } from '../../src/cli/quick-parse.ts'
+import { UsageError } from '../../src/errors.ts'
+
+const command = (name: string): Command => COMMANDS.find((candidate) => candidate.name === name)!
+const run = command('run')
+
+test('run stops reading options at SOURCE: what follows belongs to the program', (t) => {
+  t.deepEqual(quickParse(run, ['--rm', '--memory', '64M', './prog', '--memory', '1G', '-e', 'x']), {
+    options: { rm: true, memory: '64M' },
+    operands: ['./prog', '--memory', '1G', '-e', 'x'],
+  })
+})
+
+test('a value may follow after a blank or after =, and the last one counts', (t) => {
+  t.deepEqual(quickParse(run, ['--memory=64M', '--memory', '32M', './prog'])?.options, { memory: '32M' })
+  t.deepEqual(quickParse(run, ['--append=a=b -c', './prog'])?.options, { append: 'a=b -c' })
+})
+
+test('-e gathers', (t) => {
+  t.deepEqual(quickParse(run, ['-e', 'A=1', '--env=B=2', '-e', 'C', './prog'])?.options, { env: ['A=1', 'B=2', 'C'] })
+})
+
+test('-- ends the options before SOURCE', (t) => {
+  t.deepEqual(quickParse(run, ['--rm', '--', './prog', '--', 'x'])?.operands, ['./prog', '--', 'x'])
+})
+
+test('the quick parser leaves everything it does not know to the other one', (t) => {
+  const left = [
+    ['--help'],
+    ['-h'],
+    [],
+    ['--rm'],
+    ['--nope', './p'],
+    ['--memory'],
+    ['--rm=yes', './p'],
+    ['-ie', 'A=1', './p'],
+  ]
+  for (const args of left) t.is(quickParse(run, args), undefined, args.join(' '))
+  t.is(quickParse(command('rm'), ['web', '-f']), undefined)
+  t.is(quickParse(command('ps'), ['web']), undefined)
+})
+
+test('options of other commands may follow their operands', async (t) => {
+  t.deepEqual(await fullParse(command('rm'), ['web', '-f', 'db']), {
+    options: { force: true },
+    operands: ['web', 'db'],
+  })
+})
+
+test('short switches may share a dash', async (t) => {
+  t.deepEqual(await fullParse(run, ['-ie', 'A=1', './p']), {
+    options: { interactive: true, env: ['A=1'] },
+    operands: ['./p'],
+  })
+})
+
+test('an unknown option is named, with the one that was meant', async (t) => {
+  const error = await t.throwsAsync(fullParse(run, ['--memry', '1', './p']), { instanceOf: UsageError })
+  t.is(error?.message, 'Cannot read the command line: run has no option --memry.')
+  t.is((error as UsageError).hint, 'Did you mean --memory?')
+})
+
+test('a missing value, a missing SOURCE and a word too many are refused', async (t) => {
+  await t.throwsAsync(fullParse(run, ['./p', '--memory'].reverse()), { instanceOf: UsageError })
+  await t.throwsAsync(fullParse(run, ['--memory']), { instanceOf: UsageError })
+  await t.throwsAsync(fullParse(run, ['--rm']), { instanceOf: UsageError })
+  await t.throwsAsync(fullParse(command('ps'), ['web']), { instanceOf: UsageError })
+})
+
+const word = fc.stringMatching(/^[A-Za-z0-9_./:=,]{1,12}$/)
+const optionOf = ({ options }: Command) =>
+  fc.constantFrom(...options.filter(({ name }) => name !== 'help')).chain(({ name, short, value }) => {
+    if (value === undefined) return fc.constant<string[]>([`--${name}`])
+    const separate = word.map((text): string[] => [`--${name}`, text])
+    const joined = word.map((text): string[] => [`--${name}=${text}`])
+    return short === undefined
+      ? fc.oneof(separate, joined)
+      : fc.oneof(
+          separate,
+          joined,
+          word.map((text): string[] => [`-${short}`, text]),
+        )
+  })
+
+test('where both parsers have an answer it is the same one', async (t) => {
+  const lines = fc.tuple(
+    fc.array(optionOf(run), { maxLength: 6 }),
+    fc.array(fc.oneof(word, fc.constantFrom('--', '--rm', '-x')), { maxLength: 4 }),
+  )
+  let compared = 0
+  await fc.assert(
+    fc.asyncProperty(lines, async ([options, rest]) => {
+      const args = [...options.flat(), './prog', ...rest]
+      const quick = quickParse(run, args)
+      if (quick === undefined) return false
+      compared++
+      t.deepEqual(await fullParse(run, args), quick)
+      return true
+    }),
+    { numRuns: 150 },
+  )
+  t.true(compared >= 150)
+})
+
+test('whatever words come, the parsers answer or throw a UsageError', async (t) => {
+  const anyWord = fc.oneof(
+    fc.string(),
+    word,
+    fc.constantFrom('-', '--', '---', '-=', '--=', '--__proto__', '--constructor=1', '-e', '--env', '--toString'),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyWord, { maxLength: 5 }), async (args) => {
+      quickParse(run, args)
+      try {
+        await fullParse(run, args)
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error
+      }
+    }),
+    { numRuns: 150 },
+  )
+  t.pass()
+})

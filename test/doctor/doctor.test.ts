@@ -1,0 +1,52 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import { fail, pass, warn } from '../../src/doctor/check.ts'
+import { examine } from '../../src/doctor/doctor.ts'
+import { measureKernelModeSpeed } from '../../src/doctor/kernel-mode-speed.ts'
+import { kvmBackend } from '../../src/doctor/kvm.ts'
+import { missingCapabilities, tryVm } from '../../src/doctor/try-vm.ts'
+import { temporaryDirectory } from '../helpers/containers.ts'
+import { kvmTest } from '../helpers/kvm.ts'
+
+test('checks run in order, and one that breaks says so in its own line', async (t) => {
+  const findings = await examine([
+    { id: 'a', title: 'A', run: () => pass('fine', { count: 1 }) },
+    { id: 'b', title: 'B', run: () => Promise.reject(new Error('boom')) },
+    { id: 'c', title: 'C', run: async () => warn('so so', 'mend it') },
+    { id: 'd', title: 'D', run: () => fail('bad', 'mend that') },
+  ])
+  t.deepEqual(
+    findings.map(({ id, status }) => `${id} ${status}`),
+    ['a pass', 'b fail', 'c warn', 'd fail'],
+  )
+  t.is(findings[1]?.detail, 'cannot be checked: boom')
+  t.deepEqual(findings[0]?.facts, { count: 1 })
+})
+
+test('the backend is named by the module that is loaded', (t) => {
+  const modules = temporaryDirectory(t)
+  t.is(kvmBackend(modules), undefined)
+  mkdirSync(join(modules, 'kvm_pvm'))
+  t.like(kvmBackend(modules), { module: 'kvm_pvm', hardware: false })
+  mkdirSync(join(modules, 'kvm_amd'))
+  t.like(kvmBackend(modules), { module: 'kvm_amd', hardware: true })
+})
+
+test('a KVM device that cannot be opened is an answer, not an exception', (t) => {
+  t.regex(tryVm('/nowhere/kvm').error ?? '', /ENOENT/)
+  t.truthy(tryVm('/dev/null').error)
+  t.true(missingCapabilities(new Map()).includes('KVM_CAP_IRQFD'))
+})
+
+kvmTest('a host whose KVM makes VMs is said to, with every capability that the machine needs', (t) => {
+  const { error, apiVersion, capabilities } = tryVm()
+  t.is(error, undefined)
+  t.is(apiVersion, 12)
+  t.deepEqual(missingCapabilities(capabilities), [])
+})
+
+kvmTest('the speed of kernel mode is measured by a loop that really runs to its end', (t) => {
+  const speed = measureKernelModeSpeed()
+  t.true(Number.isFinite(speed) && speed > 1000, `${speed}`)
+})

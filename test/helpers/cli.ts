@@ -1,0 +1,61 @@
+/** Runs the built `bin/cloister` as a user would, with its state in a directory of the test's own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
+import { packageRoot } from '../../src/paths.ts'
+import { temporaryDirectory } from './containers.ts'
+
+export const CLOISTER = join(packageRoot, 'bin/cloister')
+/** A command that hangs is killed, and its test fails with the signal as its status. */
+const HANG_MS = 30_000
+
+export interface CliResult {
+  /** Exit status, or the name of the signal that ended it. */
+  readonly status: number | string
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface CliOptions {
+  readonly input?: string | Buffer
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+}
+
+export interface Cli {
+  readonly root: string
+  /** Runs to the end. */
+  (args: readonly string[], options?: CliOptions): Promise<CliResult>
+  /** Starts, and leaves the rest to the test. */
+  start(args: readonly string[], options?: CliOptions): { child: ChildProcess; result: Promise<CliResult> }
+}
+
+export function commandLine(t: ExecutionContext): Cli {
+  const root = join(temporaryDirectory(t), 'root')
+  const start: Cli['start'] = (args, { input, env = {}, cwd } = {}) => {
+    const child = spawn(CLOISTER, args, {
+      cwd,
+      env: { ...process.env, CLOISTER_ROOT: root, ...env },
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      timeout: HANG_MS,
+      killSignal: 'SIGKILL',
+    })
+    // The command may well end before it has read all of its input.
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(input)
+    return { child, result: resultOf(child) }
+  }
+  return Object.assign((args: readonly string[], options?: CliOptions) => start(args, options).result, { root, start })
+}
+
+async function resultOf(child: ChildProcess): Promise<CliResult> {
+  const streams = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]!.setEncoding('utf8').on('data', (text: string) => {
+      streams[name] += text
+    })
+  }
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  return { status: code ?? signal ?? 'lost', ...streams }
+}

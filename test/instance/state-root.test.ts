@@ -1,0 +1,61 @@
+import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import { HostError } from '../../src/errors.ts'
+import { claimDirectory, stateRoots } from '../../src/instance/state-root.ts'
+import { temporaryDirectory } from '../helpers/containers.ts'
+
+test('state lies in the system directories for root, in those of the login for others, and where CLOISTER_ROOT says', (t) => {
+  t.deepEqual(stateRoots({}, 0), { run: '/run/cloister', data: '/var/lib/cloister' })
+  t.deepEqual(stateRoots({ HOME: '/home/x', XDG_RUNTIME_DIR: '/run/user/7' }, 7), {
+    run: '/run/user/7/cloister',
+    data: '/home/x/.local/share/cloister',
+  })
+  t.deepEqual(stateRoots({ HOME: '/home/x', XDG_DATA_HOME: '/data' }, 7), {
+    run: '/data/cloister/run',
+    data: '/data/cloister',
+  })
+  t.deepEqual(stateRoots({ CLOISTER_ROOT: '/srv/c/' }, 0), { run: '/srv/c/run', data: '/srv/c/data' })
+})
+
+const modeOf = (path: string): number => statSync(path).mode & 0o7777
+
+test('a state directory is made, with its parents, for its owner alone', (t) => {
+  const path = join(temporaryDirectory(t), 'a/b/run')
+  claimDirectory(path)
+  t.is(modeOf(path), 0o700)
+  claimDirectory(path)
+})
+
+test('one that others may look into is closed', (t) => {
+  const path = join(temporaryDirectory(t), 'run')
+  mkdirSync(path)
+  chmodSync(path, 0o755)
+  claimDirectory(path)
+  t.is(modeOf(path), 0o700)
+})
+
+test('a symbolic link planted at the place is refused, and what it points to is left alone', (t) => {
+  const directory = temporaryDirectory(t)
+  mkdirSync(join(directory, 'target'))
+  chmodSync(join(directory, 'target'), 0o755)
+  symlinkSync('target', join(directory, 'run'))
+  t.throws(() => claimDirectory(join(directory, 'run')), { instanceOf: HostError, message: /not a real directory/ })
+  t.is(modeOf(join(directory, 'target')), 0o755)
+})
+
+test('a file at the place is refused', (t) => {
+  const path = join(temporaryDirectory(t), 'run')
+  writeFileSync(path, '')
+  t.throws(() => claimDirectory(path), { instanceOf: HostError })
+})
+
+test('a parent that others can write, without the sticky bit, is refused: they could swap the directory', (t) => {
+  const parent = join(temporaryDirectory(t), 'open')
+  mkdirSync(parent)
+  chmodSync(parent, 0o777)
+  t.throws(() => claimDirectory(join(parent, 'run')), { instanceOf: HostError, message: /others can write/ })
+  chmodSync(parent, 0o1777)
+  claimDirectory(join(parent, 'run'))
+  t.pass()
+})
