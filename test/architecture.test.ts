@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   doctor: ['container', 'kvm-bindings'],
   levels: ['container', 'unikernel', 'instance', 'kvm-bindings'],
   container: ['instance', 'image', 'kvm-bindings'],
-  unikernel: ['machine', 'devices', 'backends', 'image', 'instance', 'memory', 'virtio'],
+  unikernel: ['machine', 'devices', 'backends', 'image', 'instance', 'memory', 'virtio', 'kvm-bindings'],
   machine: ['devices', 'virtio', 'backends', 'boot', 'bus', 'memory', 'image', 'kvm-bindings'],
   devices: ['virtio', 'bus', 'memory', 'backends'],
   virtio: ['memory', 'bus'],

@@ -1,6 +1,6 @@
 /*
  * virtio-console driver, virtio 1.2 section 5.3. Output is copied into the port's ring of buffers and the program goes
- * on at once; only a full ring makes it wait. Buffers are taken last in, first out: a quiet program touches one.
+ * on at once; only a full ring makes it wait.
  */
 #include "console.h"
 
@@ -8,11 +8,10 @@
 #include "control.h"
 #include "layout.h"
 #include "platform.h"
-#include "privileged.h"
+#include "port.h"
 #include "string.h"
 #include "traps.h"
 #include "virtio-mmio.h"
-#include "virtqueue.h"
 
 #define VIRTIO_CONSOLE_F_MULTIPORT 2ull
 
@@ -23,7 +22,6 @@ struct port_message {
 };
 #define VIRTIO_CONSOLE_DEVICE_READY 0
 #define VIRTIO_CONSOLE_PORT_ADD 1
-#define VIRTIO_CONSOLE_PORT_REMOVE 2
 #define VIRTIO_CONSOLE_PORT_READY 3
 #define VIRTIO_CONSOLE_PORT_OPEN 6
 
@@ -34,25 +32,7 @@ struct port_message {
 #define SMALL_BUFFER 4096
 #define CONTROL_BUFFER_SIZE 256
 
-/* One direction of a port: a queue and a buffer per descriptor. */
-struct sender {
-  struct virtqueue queue;
-  uint8_t *buffers;
-  uint32_t buffer_size;
-  uint8_t free[VIRTQ_SIZE_MAX];
-  unsigned free_count;
-};
-
-struct receiver {
-  struct virtqueue queue;
-  uint8_t *buffers;
-  uint32_t buffer_size;
-  /* The buffer being read. */
-  unsigned current, offset, length;
-  bool has_current, started;
-};
-
-volatile uint8_t *console_registers; /* for trap.S */
+volatile uint8_t *console_registers; /* for interrupt.S */
 static struct virtio_device device;
 static bool multiport, present[PORTS], input_closed;
 
@@ -72,17 +52,6 @@ static struct receiver commands = {.queue = {.index = 6, .size = 8}, .buffers = 
 static struct virtqueue control_in = {.index = 2, .size = 16}, control_out = {.index = 3, .size = 16};
 static uint8_t control_in_buffers[16][CONTROL_BUFFER_SIZE];
 static struct port_message control_out_buffers[16];
-
-static void post(struct receiver *receiver, unsigned id) {
-  virtq_add(&receiver->queue, id, PA(receiver->buffers + id * receiver->buffer_size), receiver->buffer_size, true);
-}
-
-static void start_receiving(struct receiver *receiver) {
-  if (receiver->started) return;
-  receiver->started = true;
-  for (unsigned i = 0; i < receiver->queue.size; i++) post(receiver, i);
-  virtq_kick(&receiver->queue);
-}
 
 /* --- the device's control queues --- */
 
@@ -105,16 +74,13 @@ static void port_added(unsigned port) {
   say_to_device(port, VIRTIO_CONSOLE_PORT_READY, 1);
   say_to_device(port, VIRTIO_CONSOLE_PORT_OPEN, 1);
   present[port] = true;
-  if (port == CLOISTER_PORT_CONTROL) {
-    start_receiving(&commands);
-    control_opened();
-  }
 }
 
+/* Answers go out before the first bytes on a port: the device must know that we have it open. */
 static void read_device_messages(void) {
   unsigned id;
   uint32_t length;
-  bool any = false;
+  bool any = false, had_control = console_has_control();
   while (virtq_take(&control_in, &id, &length)) {
     const struct port_message *message = (const struct port_message *)control_in_buffers[id];
     if (length >= sizeof *message && message->event == VIRTIO_CONSOLE_PORT_ADD) port_added(message->port);
@@ -126,6 +92,9 @@ static void read_device_messages(void) {
   if (!any) return;
   virtq_kick(&control_in);
   virtq_kick(&control_out);
+  if (had_control || !console_has_control()) return;
+  receiver_start(&commands);
+  control_opened();
 }
 
 /* --- boot --- */
@@ -139,8 +108,7 @@ void console_init(void) {
     for (unsigned i = 0; i < driver.queue_count; i++) queues[i]->size = 0;
     return;
   }
-  for (unsigned port = 0; port < PORTS; port++)
-    for (unsigned i = 0; i < senders[port].queue.size; i++) senders[port].free[senders[port].free_count++] = (uint8_t)i;
+  for (unsigned port = 0; port < PORTS; port++) sender_start(&senders[port]);
   multiport = device.features & VIRTIO_CONSOLE_F_MULTIPORT;
   if (!multiport) {
     present[CLOISTER_PORT_STDIO] = true;
@@ -162,55 +130,42 @@ bool console_starting(void) { return multiport && !present[CLOISTER_PORT_STDIO];
 bool console_expects_control(void) { return senders[CLOISTER_PORT_CONTROL].queue.size; }
 bool console_input_closed(void) { return input_closed; }
 
-/* --- receiving --- */
+/* --- input --- */
 
-/* The buffer to read from next, as `current`. */
-static bool next_buffer(struct receiver *receiver) {
-  while (!receiver->has_current) {
-    uint32_t length;
-    if (!virtq_take(&receiver->queue, &receiver->current, &length)) return false;
-    receiver->offset = 0;
-    receiver->length = length < receiver->buffer_size ? length : receiver->buffer_size;
-    receiver->has_current = receiver->length;
-    if (!receiver->length) post(receiver, receiver->current);
-  }
-  return true;
-}
-
-static const uint8_t *current_bytes(const struct receiver *receiver) {
-  return receiver->buffers + receiver->current * receiver->buffer_size + receiver->offset;
-}
-
-static void consume(struct receiver *receiver, unsigned count) {
-  receiver->offset += count;
-  if (receiver->offset < receiver->length) return;
-  receiver->has_current = false;
-  post(receiver, receiver->current);
-}
-
-void console_interrupted(void) {
-  if (multiport) read_device_messages();
-  if (!commands.started) return;
-  while (next_buffer(&commands)) {
-    control_received(current_bytes(&commands), commands.length);
-    consume(&commands, commands.length);
+static void read_commands(void) {
+  const uint8_t *bytes;
+  uint32_t count;
+  while ((bytes = receiver_bytes(&commands, &count))) {
+    control_received(bytes, count);
+    receiver_consume(&commands, count);
   }
   virtq_kick(&commands.queue);
 }
 
-bool console_input_waiting(void) {
-  start_receiving(&input);
-  return next_buffer(&input);
+void console_interrupted(void) {
+  static bool busy; /* what is done here may wait for a buffer, and find itself called again */
+  if (busy) return;
+  busy = true;
+  if (multiport) read_device_messages();
+  if (commands.started) read_commands();
+  busy = false;
 }
 
-int64_t console_read_input(void *bytes, size_t count) {
+bool console_input_waiting(void) {
+  uint32_t count;
+  receiver_start(&input); /* not before the program wants it: what nobody reads stays with the host */
+  return receiver_bytes(&input, &count);
+}
+
+int64_t console_read_input(void *to, size_t limit) {
+  const uint8_t *bytes;
+  uint32_t count;
   size_t done = 0;
-  while (done < count && console_input_waiting()) {
-    size_t chunk = input.length - input.offset;
-    if (chunk > count - done) chunk = count - done;
-    if (copy_guarded((uint8_t *)bytes + done, current_bytes(&input), chunk)) return -1;
-    consume(&input, (unsigned)chunk);
-    done += chunk;
+  while (done < limit && (bytes = receiver_bytes(&input, &count))) {
+    if (count > limit - done) count = (uint32_t)(limit - done);
+    if (copy_guarded((uint8_t *)to + done, bytes, count)) return -1;
+    receiver_consume(&input, count);
+    done += count;
   }
   virtq_kick(&input.queue);
   return (int64_t)done;
@@ -218,46 +173,16 @@ int64_t console_read_input(void *bytes, size_t count) {
 
 void console_want_input(bool wanted) { virtq_want_interrupt(&input.queue, wanted); }
 
-/* --- sending --- */
-
-static void reclaim(struct sender *sender) {
-  unsigned id;
-  uint32_t length;
-  while (virtq_take(&sender->queue, &id, &length)) sender->free[sender->free_count++] = (uint8_t)id;
-}
-
-/* Waits until the host gives a buffer back. False: `stop` says to give up. */
-static bool wait_for_buffer(struct sender *sender, bool (*stop)(void)) {
-  virtq_kick(&sender->queue);
-  virtq_want_interrupt(&sender->queue, true);
-  while (!virtq_has_used(&sender->queue) && !(stop && stop())) {
-    wait_for_interrupt();
-    service_interrupts();
-  }
-  virtq_want_interrupt(&sender->queue, false);
-  reclaim(sender);
-  return sender->free_count;
-}
-
-/* The buffer to fill next; it is taken when it is sent. */
-static uint8_t *next_free(const struct sender *sender) {
-  return sender->buffers + sender->free[sender->free_count - 1] * sender->buffer_size;
-}
-
-static void send(struct sender *sender, uint32_t length) {
-  uint8_t *buffer = next_free(sender);
-  virtq_add(&sender->queue, sender->free[--sender->free_count], PA(buffer), length, false);
-}
+/* --- output --- */
 
 int64_t console_write(unsigned port, const void *bytes, size_t count, bool (*stop)(void)) {
   struct sender *sender = &senders[port];
   size_t done = 0;
-  reclaim(sender);
   while (done < count) {
-    if (!sender->free_count && !wait_for_buffer(sender, stop)) break;
+    uint8_t *buffer = sender_buffer(sender, stop);
     uint32_t chunk = count - done < sender->buffer_size ? (uint32_t)(count - done) : sender->buffer_size;
-    if (copy_guarded(next_free(sender), (const uint8_t *)bytes + done, chunk)) break;
-    send(sender, chunk);
+    if (!buffer || copy_guarded(buffer, (const uint8_t *)bytes + done, chunk)) break;
+    sender_send(sender, chunk);
     done += chunk;
   }
   virtq_kick(&sender->queue);
@@ -268,19 +193,13 @@ void console_send(unsigned type, const void *body, size_t length) {
   struct sender *sender = &senders[CLOISTER_PORT_CONTROL];
   const struct cloister_message header = {type, (unsigned)length};
   if (!console_has_control() || length > SMALL_BUFFER - sizeof header) return;
-  reclaim(sender);
-  while (!sender->free_count) wait_for_buffer(sender, NULL);
-  uint8_t *buffer = next_free(sender);
+  uint8_t *buffer = sender_buffer(sender, NULL);
   memcpy(buffer, &header, sizeof header);
   memcpy(buffer + sizeof header, body, length);
-  send(sender, (uint32_t)(sizeof header + length));
+  sender_send(sender, (uint32_t)(sizeof header + length));
   virtq_kick(&sender->queue);
 }
 
 void console_flush(void) {
-  for (unsigned port = 0; port < PORTS; port++) {
-    if (!senders[port].queue.size) continue;
-    reclaim(&senders[port]);
-    while (senders[port].queue.in_flight) wait_for_buffer(&senders[port], NULL);
-  }
+  for (unsigned port = 0; port < PORTS; port++) sender_flush(&senders[port]);
 }

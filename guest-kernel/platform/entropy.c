@@ -18,7 +18,7 @@
 #define RESEED_AFTER (1u << 20) /* bytes handed out */
 #define CPUID_1_ECX_RDRAND (1u << 30)
 
-volatile uint8_t *entropy_registers; /* for trap.S */
+volatile uint8_t *entropy_registers; /* for interrupt.S */
 static struct virtio_device device;
 static struct virtqueue requests;
 static uint8_t answer[SEED_SIZE]; /* the device writes here */

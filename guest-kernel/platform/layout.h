@@ -50,7 +50,7 @@
 #define PRIVILEGED_STACK_SIZE 0x1000 /* boot functions run on it */
 #define INTERRUPT_STACK_SIZE 0x200
 
-/* Interrupt stack table slots (SDM vol 3 section 6.14.5). Undefined instructions use RSP0 instead: see trap.S. */
+/* Interrupt stack table slots (SDM vol 3 section 6.14.5). Undefined instructions use RSP0 instead: see exception.S. */
 #define IST_INTERRUPT 1
 #define IST_EXCEPTION 2
 #define IST_NMI 3

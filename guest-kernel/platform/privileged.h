@@ -1,5 +1,5 @@
 /*
- * What the kernel's body, which runs at CPL3, asks of the few instructions at CPL0 (trap.S). An undefined instruction
+ * What the kernel's body, which runs at CPL3, asks of the few instructions at CPL0 (privileged.S). An undefined instruction
  * is the gate because it works on every KVM; `int n` from CPL3 does not.
  */
 #ifndef CLOISTER_PRIVILEGED_H

@@ -6,7 +6,7 @@
 
 #define MXCSR_DEFAULT 0x1f80
 
-void enter_program(uint64_t rip, uint64_t rsp) __attribute__((noreturn)); /* trap.S */
+void enter_program(uint64_t rip, uint64_t rsp) __attribute__((noreturn)); /* system-call.S */
 
 void platform_enter_program(uint64_t rip, uint64_t rsp) {
   const uint32_t mxcsr = MXCSR_DEFAULT;

@@ -11,7 +11,7 @@
 #define MSR_EFER 0xc0000080
 #define EFER_BITS 0x901              /* NXE LME SCE */
 #define MSR_STAR 0xc0000081          /* then LSTAR; SFMASK is 0xc0000084 */
-#define SYSCALL_CLEARS 0x44500       /* AC NT DF TF. Not IF: interrupts have a stack of their own (trap.S) */
+#define SYSCALL_CLEARS 0x44500       /* AC NT DF TF. Not IF: interrupts have a stack of their own (interrupt.S) */
 
   .section .note.Xen, "a", @note
   .balign 4

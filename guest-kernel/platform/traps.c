@@ -1,4 +1,4 @@
-/* The C side of trap.S: tables, and who answers for an exception. */
+/* The C side of the entry code: tables, and who answers for an exception. */
 #include "traps.h"
 
 #include "apic.h"
@@ -27,11 +27,11 @@ extern const char timer_interrupt[], console_interrupt[], entropy_interrupt[], s
 extern const char copy_guarded_faulting[], copy_guarded_failed[], write_fs_base_faulting[], return_to_program_iretq[];
 extern uint8_t privileged_stack_top[], interrupt_stack_top[], exception_stack_top[], nmi_stack_top[], kernel_stack_top[];
 
-/* Left by trap.S for an exception. */
+/* Left by exception.S. */
 extern uint64_t trap_vector, trap_error, trap_address;
 extern uint32_t trap_at_cpl0, guard_first, guard_last;
 
-/* Called by trap.S. */
+/* Called by the entry code. */
 void program_fault(struct program_regs *regs);
 int kernel_fault(struct program_regs *regs);
 void before_return(struct program_regs *regs);

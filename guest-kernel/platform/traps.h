@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Fills the interrupt table and the task state: what trap.S relies on. */
+/* Fills the interrupt table and the task state: what the entry code relies on (entry.h). */
 void traps_init(void);
 
 /* Bits PENDING_*, set by interrupt handlers at any moment, cleared by service_interrupts(). */

@@ -1,14 +1,8 @@
 /**
  * The unikernel level: the program alone with our guest kernel in a virtual machine of its own.
- * This process is its VMM; the program's standard streams are ports of a virtio-console, a third port is control.
+ * This process is its VMM.
  */
-import { isatty } from '../../kvm-bindings/ffi.ts'
-import { createBufferSource } from '../backends/buffer-stream.ts'
-import { createFdSink } from '../backends/fd-sink.ts'
 import { hostRandom } from '../backends/random-source.ts'
-import { createStreamSource } from '../backends/stream-source.ts'
-import type { ByteSink, ByteSource } from '../backends/streams.ts'
-import { virtioConsole } from '../devices/virtio-console.ts'
 import { virtioRng } from '../devices/virtio-rng.ts'
 import { EXIT, UsageError } from '../errors.ts'
 import { planCpio } from '../image/cpio.ts'
@@ -20,14 +14,9 @@ import { createMachine, type Machine } from '../machine/machine.ts'
 import { sizeThreadPool } from '../machine/thread-pool.ts'
 import { MIB } from '../memory/memory-map.ts'
 import { unikernelPath } from '../paths.ts'
-import { ARGS, EXIT_REASON } from './abi.ts'
-import {
-  argsMessage,
-  createControlParser,
-  type ProgramExit,
-  signalMessage,
-  stdinEndMessage,
-} from './control-channel.ts'
+import { EXIT_REASON } from './abi.ts'
+import type { ProgramExit } from './control-channel.ts'
+import { createGuestStreams, type GuestStreams } from './guest-streams.ts'
 import { createLineSink } from './line-sink.ts'
 
 /** Kernel, page tables and streams take a few MiB; below this nothing useful fits. */
@@ -48,13 +37,13 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
   const phases: Phases = {}
   const lastLines: string[] = []
   let machine: Machine | undefined
+  let streams: GuestStreams | undefined
   let programExit: ProgramExit | undefined
-  let killedWith: ExitResult | undefined
-  let closeStdin = () => {}
   let resolveResult: (result: ExitResult) => void
   const result = new Promise<ExitResult>((resolve) => {
     resolveResult = resolve
   })
+  let killed = false
 
   const note = (line: string) => {
     lastLines.push(line)
@@ -62,36 +51,30 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
     log(line)
   }
 
-  const control = createBufferSource()
-  const controlParser = createControlParser({
-    onReady: () => {
-      phases.kernelReady = now()
-    },
-    onStarted: () => {
-      phases.programStarted = now()
-    },
-    onLog: note,
-    onExit: (exit) => {
-      programExit = exit
-    },
-    onViolation: (what) => note(`the guest broke the control protocol with ${what}; its messages are no longer read`),
-  })
+  const openStreams = () =>
+    createGuestStreams({
+      stdio,
+      onReady: () => {
+        phases.kernelReady = now()
+      },
+      onStarted: () => {
+        phases.programStarted = now()
+      },
+      onFirstOutput: () => {
+        phases.firstOutput ??= now()
+      },
+      onLog: note,
+      onExit: (exit) => {
+        programExit = exit
+      },
+      onViolation: (what) => note(`the guest broke the control protocol with ${what}; its messages are no longer read`),
+    })
 
-  const conclude = (end: MachineEnd): ExitResult => {
-    if (killedWith) return killedWith
-    if (programExit) return describeExit(programExit, lastLines)
-    switch (end.kind) {
-      case 'exitPort':
-        return { exitCode: end.value }
-      case 'panic':
-        return { exitCode: EXIT.cloisterFailed, report: ['The guest kernel gave up:', ...lastLines].join('\n  ') }
-      case 'reset':
-        return { exitCode: 0 }
-      case 'died':
-        return { exitCode: EXIT.cloisterFailed, report: [end.report, ...lastLines].join('\n  ') }
-      case 'stopped':
-        return { exitCode: EXIT.cloisterFailed, report: 'The guest was stopped.' }
-    }
+  /** A killed guest's output is not waited for: its reader may be why it was killed. */
+  const conclude = async (end: MachineEnd) => {
+    phases.exited = now()
+    await streams?.flushed()
+    resolveResult(programExit ? describeExit(programExit, lastLines) : describeEnd(end, lastLines))
   }
 
   return {
@@ -109,55 +92,37 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
         )
       }
       sizeThreadPool(stdio.stdin === undefined ? 0 : 1)
-      const stdout = createFdSink(stdio.stdout)
-      const onFirstOutput = marking(stdout, () => {
-        phases.firstOutput ??= now()
-      })
-      const stdin = stdio.stdin === undefined ? undefined : openStdin((total) => control.push(stdinEndMessage(total)))
-      closeStdin = () => stdin?.close()
+      streams = openStreams()
       machine = await createMachine({
         memoryBytes: spec.memoryBytes,
         kernel: spec.kernel ?? unikernelPath,
         commandLine: spec.append ?? '',
         modules: [{ name: 'the root file tree', ...planCpio(rootTree(spec.source)) }],
-        devices: [
-          virtioConsole({
-            ports: [
-              { name: 'stdio', isConsole: true, sink: onFirstOutput, source: stdin?.source },
-              { name: 'stderr', isConsole: false, sink: createFdSink(stdio.stderr) },
-              { name: 'control', isConsole: false, sink: controlParser, source: control },
-            ],
-          }),
-          virtioRng(hostRandom),
-        ],
+        devices: [streams.device, virtioRng(hostRandom)],
         // A kernel of the user's own talks on the serial port; ours only when something is wrong.
-        serial: { sink: spec.kernel ? createFdSink(stdio.stdout) : createLineSink(note) },
+        serial: { sink: spec.kernel ? streams.stdout : createLineSink(note) },
         runner,
         trace,
         log,
       })
-      control.push(
-        argsMessage({ path: spec.program, cwd: spec.cwd, argv: spec.argv, env: spec.env, flags: flags(stdio) }),
-      )
+      streams.sendArgs({ path: spec.program, cwd: spec.cwd, argv: spec.argv, env: spec.env })
       phases.created = now()
-      void machine.ended.then((end) => {
-        phases.exited = now()
-        closeStdin()
-        resolveResult(conclude(end))
-      })
+      void machine.ended.then(conclude)
       phases.entered = now()
-      if (killedWith) machine.stop()
+      if (killed) machine.stop()
       else machine.start()
     },
     wait: () => result,
-    signal: (signo) => control.push(signalMessage(signo)),
+    signal: (signo) => streams?.sendSignal(signo),
     kill(outcome) {
-      killedWith ??= outcome
+      killed = true
+      phases.exited ??= now()
+      resolveResult(outcome)
       machine?.stop()
     },
     async close() {
-      closeStdin()
       await machine?.close()
+      streams?.close()
       phases.gone ??= now()
     },
   }
@@ -179,25 +144,19 @@ function describeExit({ status, reason }: ProgramExit, lastLines: readonly strin
   }
 }
 
-function marking(sink: ByteSink, onWrite: () => void): ByteSink {
-  return {
-    write(bytes) {
-      onWrite()
-      return sink.write(bytes)
-    },
-    onDrain: (listener) => sink.onDrain(listener),
+/** An end that the program did not announce. */
+function describeEnd(end: MachineEnd, lastLines: readonly string[]): ExitResult {
+  const report = (what: string) => ({ exitCode: EXIT.cloisterFailed, report: [what, ...lastLines].join('\n  ') })
+  switch (end.kind) {
+    case 'exitPort':
+      return { exitCode: end.value }
+    case 'reset':
+      return { exitCode: 0 }
+    case 'panic':
+      return report('The guest kernel gave up:')
+    case 'died':
+      return report(end.report)
+    case 'stopped':
+      return report('The guest was stopped.')
   }
-}
-
-function openStdin(onEnd: (total: number) => void): { source: ByteSource; close: () => void } {
-  const source = createStreamSource(process.stdin, { onEnd })
-  return { source, close: () => process.stdin.destroy() }
-}
-
-function flags({ stdin, stdout, stderr }: Stdio): number {
-  let bits = 0
-  if (stdin !== undefined) bits |= ARGS.stdin | (isatty(stdin) ? ARGS.stdinTty : 0)
-  if (isatty(stdout)) bits |= ARGS.stdoutTty
-  if (isatty(stderr)) bits |= ARGS.stderrTty
-  return bits
 }

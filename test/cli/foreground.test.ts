@@ -90,6 +90,8 @@ test.serial('a second interrupt right after the first ends the program with 130'
   process.kill(process.pid, 'SIGINT')
   await delivered()
   process.kill(process.pid, 'SIGINT')
+  // A signal that is on its way keeps no event loop alive.
+  await delivered()
   const result = await running
   t.is(result.exitCode, 130)
   t.deepEqual(instance.signals, [2])

@@ -12,6 +12,7 @@ struct boot_facts boot_facts;
 struct program_regs shim_regs;
 static struct memory_window window;
 static uint64_t fs_base, random_state = 1;
+static unsigned sleeps; /* in one system call */
 
 static void leave(enum departure departure) __attribute__((noreturn));
 static void leave(enum departure departure) {
@@ -37,6 +38,7 @@ int64_t shim_call(long number, const uint64_t arguments[6]) {
   regs->rdi = arguments[0], regs->rsi = arguments[1], regs->rdx = arguments[2];
   regs->r10 = arguments[3], regs->r8 = arguments[4], regs->r9 = arguments[5];
   regs->rip += 2;
+  sleeps = 0;
   shim.departure = STAYED;
   if (!setjmp(shim.back)) {
     personality_syscall(regs);
@@ -94,7 +96,7 @@ uint64_t platform_realtime_ns(void) { return platform_monotonic_ns() + 170000000
 int platform_sleep_until(uint64_t deadline_ns, bool wake_on_stdin) {
   if (personality_signal_pending()) return -4;
   if (wake_on_stdin) return 0;
-  if (deadline_ns == UINT64_MAX) leave(SLEPT_FOR_EVER);
+  if (deadline_ns == UINT64_MAX || ++sleeps > 10000) leave(SLEPT_FOR_EVER);
   if (deadline_ns > shim.monotonic_ns) shim.monotonic_ns = deadline_ns;
   return 0;
 }

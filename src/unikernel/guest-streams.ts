@@ -1,0 +1,88 @@
+/**
+ * What the guest hears and says: one virtio-console whose ports are the program's standard streams and the control
+ * channel (guest-kernel/include/abi.h). What it wrote before it ended still reaches the host.
+ */
+import { isatty } from '../../kvm-bindings/ffi.ts'
+import { createBufferSource } from '../backends/buffer-stream.ts'
+import { createFdSink } from '../backends/fd-sink.ts'
+import { createStreamSource } from '../backends/stream-source.ts'
+import type { ByteSink, ByteSource } from '../backends/streams.ts'
+import { virtioConsole } from '../devices/virtio-console.ts'
+import type { Stdio } from '../instance/instance.ts'
+import type { VirtioDevice } from '../virtio/device.ts'
+import { ARGS } from './abi.ts'
+import {
+  argsMessage,
+  type ControlEvents,
+  createControlParser,
+  type ProgramArgs,
+  signalMessage,
+  stdinEndMessage,
+} from './control-channel.ts'
+
+const SIGPIPE = 13
+
+export interface GuestStreams {
+  readonly device: VirtioDevice
+  /** The program's output, for a kernel that talks on the serial port instead. */
+  readonly stdout: ByteSink
+  sendArgs(args: Omit<ProgramArgs, 'flags'>): void
+  sendSignal(signo: number): void
+  /** Resolves when all output the guest made available is with the host; a reader that does not read keeps it waiting. */
+  flushed(): Promise<void>
+  /** No more input, no more output. */
+  close(): void
+}
+
+export interface GuestStreamsOptions extends ControlEvents {
+  readonly stdio: Stdio
+  onFirstOutput(): void
+}
+
+export function createGuestStreams({ stdio, onFirstOutput, ...events }: GuestStreamsOptions): GuestStreams {
+  const control = createBufferSource()
+  const sendSignal = (signo: number) => control.push(signalMessage(signo))
+  // A reader that has gone is what a pipe's writer learns by SIGPIPE: the program shall learn it too.
+  const sink = (fd: number) => createFdSink(fd, { onClosed: () => sendSignal(SIGPIPE) })
+  const sinks = [sink(stdio.stdout), sink(stdio.stderr)] as const
+  const stdout = marking(sinks[0], onFirstOutput)
+  const stdin = stdio.stdin === undefined ? undefined : openStdin((total) => control.push(stdinEndMessage(total)))
+  const device = virtioConsole({
+    ports: [
+      { name: 'stdio', isConsole: true, sink: stdout, source: stdin },
+      { name: 'stderr', isConsole: false, sink: sinks[1] },
+      { name: 'control', isConsole: false, sink: createControlParser(events), source: control },
+    ],
+  })
+  return {
+    device,
+    stdout,
+    sendArgs: (args) => control.push(argsMessage({ ...args, flags: streamFlags(stdio) })),
+    sendSignal,
+    flushed: () => device.flushed(),
+    close() {
+      if (stdin) process.stdin.destroy()
+      for (const opened of sinks) opened.close()
+    },
+  }
+}
+
+const openStdin = (onEnd: (total: number) => void): ByteSource => createStreamSource(process.stdin, { onEnd })
+
+function marking(sink: ByteSink, onWrite: () => void): ByteSink {
+  return {
+    ...sink,
+    write(bytes) {
+      onWrite()
+      return sink.write(bytes)
+    },
+  }
+}
+
+function streamFlags({ stdin, stdout, stderr }: Stdio): number {
+  let bits = 0
+  if (stdin !== undefined) bits |= ARGS.stdin | (isatty(stdin) ? ARGS.stdinTty : 0)
+  if (isatty(stdout)) bits |= ARGS.stdoutTty
+  if (isatty(stderr)) bits |= ARGS.stderrTty
+  return bits
+}
