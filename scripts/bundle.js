@@ -28,7 +28,7 @@ const common = {
 }
 
 /** Packages that most runs never load: files of their own, so that their source need not be read at each start. */
-const SET_APART = ['yargs', 'pino', 'cli-table3']
+const SET_APART = ['yargs', 'pino']
 
 const setApart = {
   name: 'set-apart',

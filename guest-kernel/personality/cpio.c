@@ -127,7 +127,9 @@ static void add(const uint32_t fields[FIELDS], const char *name, size_t length, 
   if (old && inode_is(old->inode, S_IFDIR)) damaged(offset, "a file in place of a directory");
   if (old) entry_remove(old); /* as when unpacking: the later one wins */
   struct inode *inode = inode_for(fields);
+  int64_t mtime = directory->mtime; /* a directory's own entry came before and said when it changed last */
   if (entry_add(directory, name, length, inode, false)) out_of_memory();
+  directory->mtime = mtime;
   set_attributes(inode, fields);
   if ((type == S_IFREG || type == S_IFLNK) && fields[FILESIZE]) {
     inode->data.bytes = (uint8_t *)(uintptr_t)bytes;

@@ -4,7 +4,7 @@
   .section .text.traps, "ax"
   .code64
 
-  .globl privileged, privileged_ud2, privileged_entry, privileged_guarded, privileged_failed
+  .globl halt_instruction, privileged, privileged_ud2, privileged_entry, privileged_guarded, privileged_failed
 privileged:                          /* rdi: operation, rsi, rdx, rcx: a, b, c */
   mov %edi, %eax
 privileged_ud2:
@@ -14,7 +14,7 @@ privileged_ud2:
 privileged_entry:                    /* stack: rip cs rflags rsp ss */
   test %eax, %eax
   jnz 1f
-  /* PRIVILEGED_HALT. Interrupts are off here: none can slip between the look and `sti; hlt`. */
+  /* PRIVILEGED_HALT. Interrupts are off here: none can slip between the look and the hlt. */
   cmpl $0, pending_interrupts(%rip)
   jne privileged_return
   mov %esi, %eax
@@ -22,7 +22,13 @@ privileged_entry:                    /* stack: rip cs rflags rsp ss */
   jz 2f
   movabs %eax, KERNEL_BASE + LAPIC_PA + 0x380   /* initial count: the timer runs */
 2:
-  sti
+  /*
+   * Not `sti; hlt`: the software KVM can sleep through an interrupt that comes under the shadow of sti. Without that
+   * shadow one may come before hlt; its handler then steps over the hlt (interrupt.S).
+   */
+  push $BODY_RFLAGS
+  popfq
+halt_instruction:
   hlt
 privileged_return:
   addq $2, (%rsp)

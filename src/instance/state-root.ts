@@ -6,7 +6,6 @@
  * cannot write.
  */
 import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { HostError } from '../errors.ts'
 
@@ -25,8 +24,10 @@ export function stateRoots(env: Environment = process.env, uid: number = process
     return { run: join(root, 'run'), data: join(root, 'data') }
   }
   if (uid === 0) return { run: '/run/cloister', data: '/var/lib/cloister' }
-  const home = env.HOME || homedir()
-  const data = join(env.XDG_DATA_HOME || join(home, '.local/share'), 'cloister')
+  if (!env.XDG_DATA_HOME && !env.HOME) {
+    throw new HostError('Cannot tell where to keep state: HOME is not set.', { hint: OTHER_PLACE })
+  }
+  const data = join(env.XDG_DATA_HOME || join(env.HOME!, '.local/share'), 'cloister')
   // Without a run-time directory of its own, a login gets one in its home rather than in /tmp, where others may plant.
   return { run: env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'cloister') : join(data, 'run'), data }
 }

@@ -18,6 +18,10 @@ test('state lies in the system directories for root, in those of the login for o
   t.deepEqual(stateRoots({ CLOISTER_ROOT: '/srv/c/' }, 0), { run: '/srv/c/run', data: '/srv/c/data' })
 })
 
+test('a login without a home and without CLOISTER_ROOT is told to name a place', (t) => {
+  t.throws(() => stateRoots({}, 7), { instanceOf: HostError, message: /HOME is not set/ })
+})
+
 const modeOf = (path: string): number => statSync(path).mode & 0o7777
 
 test('a state directory is made, with its parents, for its owner alone', (t) => {
