@@ -76,7 +76,7 @@ uint64_t platform_realtime_ns(void);
  */
 int platform_sleep_until(uint64_t deadline_ns, bool wake_on_stdin);
 /*
- * (Added by the personality for alarm and setitimer.) At about this monotonic time (UINT64_MAX: at none) a timer
+ * For alarm and setitimer. At about this monotonic time (UINT64_MAX: at none) a timer
  * interrupt brings a computing program into the kernel, so that personality_deliver_signals() runs. One alarm at
  * a time; platform_sleep_until() may use the same timer and forget it: the personality sets it again after sleeping.
  */

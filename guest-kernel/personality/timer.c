@@ -72,6 +72,3 @@ int64_t sys_setitimer(const uint64_t arg[6]) {
   set(first ? clock_deadline(first) : UINT64_MAX);
   return 0;
 }
-
-/* Until the platform has it: the timer then goes off at the next system call of the program. */
-__attribute__((weak)) void platform_set_alarm(uint64_t deadline_ns) { (void)deadline_ns; }

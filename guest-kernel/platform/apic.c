@@ -67,3 +67,5 @@ uint32_t timer_ticks(uint64_t ns) {
   uint64_t ticks = ns * ticks_per_second / 1000000000; /* fits for any timer below 4.6 GHz */
   return ticks > UINT32_MAX ? UINT32_MAX : ticks ? (uint32_t)ticks : 1;
 }
+
+void timer_start(uint64_t ns) { *lapic(LAPIC_INITIAL_COUNT) = timer_ticks(ns); }

@@ -12,5 +12,7 @@ void apic_init(void);
 void ioapic_route(unsigned gsi, unsigned vector);
 /* The timer's initial count for one interrupt in about this time; less if it cannot count so far. Never 0. */
 uint32_t timer_ticks(uint64_t ns);
+/* Starts it, replacing what it counted before. */
+void timer_start(uint64_t ns);
 
 #endif

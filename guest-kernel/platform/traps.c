@@ -2,6 +2,7 @@
 #include "traps.h"
 
 #include "apic.h"
+#include "alarm.h"
 #include "console.h"
 #include "layout.h"
 #include "panic.h"
@@ -77,6 +78,7 @@ void traps_init(void) {
 
 void service_interrupts(void) {
   uint32_t pending = __atomic_exchange_n(&pending_interrupts, 0, __ATOMIC_SEQ_CST);
+  if (pending & PENDING_TIMER) alarm_interrupted();
   if (pending & PENDING_CONSOLE) console_interrupted();
   if (pending & PENDING_SERIAL) serial_interrupted();
 }

@@ -5,6 +5,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { HostError } from '../errors.ts'
+import { PAGE_SIZE } from '../memory/memory-map.ts'
 
 export interface CpioEntry {
   /** Without a leading slash. */
@@ -22,12 +23,24 @@ export interface CpioEntry {
 
 export interface CpioArchive {
   readonly size: number
-  /** @param into exactly `size` bytes, zero-filled */
+  /** @param into exactly `size` bytes, zero-filled and beginning on a page */
   write(into: Uint8Array): void
 }
 
 const HEADER_SIZE = 110
 const TRAILER = 'TRAILER!!!'
+/** Linux takes no longer name, its final NUL included (init/initramfs.c). */
+const NAME_MAX = 4096
+
+/**
+ * Contents of a page or more begin on a page, so that a guest can map a program where it lies. The way to do so that
+ * every reader understands is a name with several NULs behind it, as dracut-cpio pads too.
+ */
+function padName(name: Uint8Array, nameAt: number, length: number): number {
+  if (length < PAGE_SIZE) return name.length
+  const padded = name.length + ((PAGE_SIZE - ((nameAt + name.length) % PAGE_SIZE)) % PAGE_SIZE)
+  return padded <= NAME_MAX ? padded : name.length
+}
 
 const align4 = (value: number) => Math.ceil(value / 4) * 4
 const contentSize = ({ content }: CpioEntry) =>
@@ -39,17 +52,18 @@ export function planCpio(entries: readonly CpioEntry[]): CpioArchive {
   const rows = [...entries, { path: TRAILER, mode: 0 }].map((entry, index) => {
     const name = encoder.encode(`${entry.path}\0`)
     const nameAt = size + HEADER_SIZE
-    const contentAt = align4(nameAt + name.length)
     const length = contentSize(entry)
-    const row = { entry, name, headerAt: size, nameAt, contentAt, length, inode: index + 1 }
+    const nameSize = padName(name, nameAt, length)
+    const contentAt = align4(nameAt + nameSize)
+    const row = { entry, name, nameSize, headerAt: size, nameAt, contentAt, length, inode: index + 1 }
     size = align4(contentAt + length)
     return row
   })
   return {
     size,
     write(into) {
-      for (const { entry, name, headerAt, nameAt, contentAt, length, inode } of rows) {
-        encoder.encodeInto(header(entry, inode, length, name.length), into.subarray(headerAt, nameAt))
+      for (const { entry, name, nameSize, headerAt, nameAt, contentAt, length, inode } of rows) {
+        encoder.encodeInto(header(entry, inode, length, nameSize), into.subarray(headerAt, nameAt))
         into.set(name, nameAt)
         writeContent(entry, into.subarray(contentAt, contentAt + length))
       }

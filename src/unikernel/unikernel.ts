@@ -91,6 +91,11 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
           },
         )
       }
+      if (spec.cpus > 1) {
+        throw new UsageError(`Cannot give ${spec.program} ${spec.cpus} processors: a unikernel runs on one.`, {
+          hint: 'Leave --cpus out, or use --isolation container.',
+        })
+      }
       sizeThreadPool(stdio.stdin === undefined ? 0 : 1)
       streams = openStreams()
       machine = await createMachine({

@@ -22,7 +22,7 @@ function readCpio(archive: Uint8Array): Record[] {
     const field = (index: number) =>
       Number.parseInt(bytes.toString('latin1', at + 6 + index * 8, at + 14 + index * 8), 16)
     const nameEnd = at + 110 + field(11)
-    const path = bytes.toString('utf8', at + 110, nameEnd - 1)
+    const path = bytes.toString('utf8', at + 110, bytes.indexOf(0, at + 110))
     const contentAt = (nameEnd + 3) & ~3
     const content = bytes.subarray(contentAt, contentAt + field(6))
     if (path === 'TRAILER!!!') return records
@@ -56,6 +56,19 @@ test('an archive gives back every name, mode and content', (t) => {
         records.map(({ path, mode, mtime, content }) => ({ path, mode, mtime, bytes: [...content] })),
         entries.map(({ path, mode, mtime, bytes }) => ({ path, mode, mtime, bytes: [...bytes] })),
       )
+    }),
+  )
+})
+
+test('contents of a page or more begin on a page, behind names of any length that still fits', (t) => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 4096, max: 9000 }), (nameLength, size) => {
+      const archive = write([
+        { path: 'x'.repeat(nameLength), mode: 0o100644, content: { bytes: new Uint8Array(size).fill(7) } },
+      ])
+      const [record] = readCpio(archive)
+      t.is(record!.content.byteOffset % 4096, archive.byteOffset % 4096)
+      t.is(record!.content.length, size)
     }),
   )
 })

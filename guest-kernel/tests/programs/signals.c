@@ -188,6 +188,7 @@ static void waiting(void) {
   CHECK(sigwaitinfo(&set, &info) == SIGALRM && got == 1);
   struct timespec short_time = {0, 10000000};
   CHECK(sigtimedwait(&set, &info, &short_time) == -1 && errno == EAGAIN);
+  CHECK(sigprocmask(SIG_UNBLOCK, &set, NULL) == 0);
   PASS("sigsuspend and sigtimedwait");
 }
 
