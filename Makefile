@@ -21,20 +21,20 @@ demo: build
 	@scripts/demo.sh
 
 test: build
-	@npx biome check --diagnostic-level=error .
-	@npx tsc
+	@node_modules/.bin/biome check --diagnostic-level=error .
+	@node_modules/.bin/tsc
 	@node scripts/test.js
 
 bench: build
-	@npx tsc
+	@node_modules/.bin/tsc
 	@for bench in $(BENCH); do echo "== $$bench"; node build/bench/$$bench.js $(ARGS) || exit 1; done
 
 lint: setup
-	@npx biome check .
-	@npx tsc --noEmit
+	@node_modules/.bin/biome check .
+	@node_modules/.bin/tsc --noEmit
 
 format: setup
-	@npx biome check --write .
+	@node_modules/.bin/biome check --write .
 
 # A link, so that the next build is the installed one.
 install: build

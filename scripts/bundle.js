@@ -3,7 +3,7 @@
  *
  * It is a CommonJS file, because Node's loader of ES modules costs several milliseconds before the first line runs,
  * and it runs from bytecode made here (scripts/start.cjs). What is imported dynamically is evaluated when it is asked
- * for. docs/command-line.md has the figures.
+ * for. docs/dependencies.md has figures.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'

@@ -8,17 +8,11 @@
  */
 import { closeSync, constants, fstatSync, openSync, type Stats, writeSync } from 'node:fs'
 import { createSocketSink } from './socket-sink.ts'
-import type { ByteSink } from './streams.ts'
+import type { FdSink } from './streams.ts'
 
 export interface FdSinkOptions {
   /** Told once when nobody reads any more (EPIPE) or the host refuses for good; output is swallowed from then on. */
   readonly onClosed?: (error: NodeJS.ErrnoException) => void
-}
-
-export interface FdSink extends ByteSink {
-  flush(): Promise<void>
-  /** Releases what the sink opened itself; the descriptor given stays open. */
-  close(): void
 }
 
 /** Tries to write again: soon at first, since a reader that keeps up is back within microseconds. */

@@ -4,7 +4,7 @@
  * its own standard output.
  */
 import type { Socket } from 'node:net'
-import type { FdSink } from './fd-sink.ts'
+import type { FdSink } from './streams.ts'
 
 /** Copies under way; more stay with the caller. */
 const MAX_WAITING_BYTES = 64 * 1024

@@ -12,6 +12,13 @@ export interface ByteSink {
   flush?(): Promise<void>
 }
 
+/** A sink that ends in a file descriptor of the host. */
+export interface FdSink extends ByteSink {
+  flush(): Promise<void>
+  /** Releases what the sink opened itself; the descriptor given stays open. */
+  close(): void
+}
+
 export interface ByteSource {
   /** Moves waiting bytes into the buffer and says how many; 0 means none now. */
   read(into: Uint8Array): number

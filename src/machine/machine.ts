@@ -1,54 +1,37 @@
 /**
  * One virtual machine, assembled top to bottom: memory, interrupt controllers, devices on their buses, kernel, vCPU.
- * The only place that ties devices to addresses, interrupt lines and event file descriptors.
+ * Devices meet addresses and interrupt lines in place-devices.ts, and nowhere else.
  */
 import { CAP } from '../../kvm-bindings/capabilities.ts'
 import { CoalescedMmioRing } from '../../kvm-bindings/coalesced-mmio.ts'
-import { EFD_CLOEXEC, EFD_NONBLOCK } from '../../kvm-bindings/constants.ts'
-import { close, eventfd, eventfdWrite } from '../../kvm-bindings/ffi.ts'
 import { KvmSystem } from '../../kvm-bindings/kvm.ts'
 import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import type { VmFd } from '../../kvm-bindings/vm-fd.ts'
-import type { ByteSink, ByteSource } from '../backends/streams.ts'
 import { loadKernel } from '../boot/load-kernel.ts'
 import { writePvhBoot } from '../boot/pvh.ts'
 import { pvhControlRegisters, pvhRegisters, pvhSegments } from '../boot/pvh-cpu-state.ts'
-import { Bus } from '../bus/bus.ts'
-import { createExitPort } from '../devices/exit-port.ts'
-import { createI8042 } from '../devices/i8042.ts'
-import { createPanicPort } from '../devices/panic-port.ts'
-import { createSerial } from '../devices/serial.ts'
-import { BugError, HostError } from '../errors.ts'
+import { HostError } from '../errors.ts'
 import { IDENTITY_MAP_GPA, PAGE_SIZE, TSS_GPA } from '../memory/memory-map.ts'
 import { allocateRam, type Ram } from '../memory/ram.ts'
-import type { VirtioDevice } from '../virtio/device.ts'
-import { createMmioTransport, type MmioTransport } from '../virtio/mmio-transport.ts'
-import { DEFERRABLE_WRITES, MMIO_OFFSET } from '../virtio/registers.ts'
 import { type BootModuleSource, placeModules } from './boot-modules.ts'
 import { type CpuidPolicy, cpuidOf, hostCpuidPolicy } from './cpuid-policy.ts'
-import { PORTS, VIRTIO_SLOTS, virtioArgument, virtioSlot } from './device-table.ts'
-import { createExitHandler, type ExitHandler, type MachineEnd } from './exit-handler.ts'
+import { virtioArgument, virtioSlot } from './device-table.ts'
+import { createExitHandler, type MachineEnd } from './exit-handler.ts'
 import { createExitTrace } from './exit-trace.ts'
+import { type DevicePlan, placeDevices } from './place-devices.ts'
 import { createPoolRunner } from './pool-runner.ts'
 import { Reactor } from './reactor.ts'
-import type { VcpuRunner } from './vcpu-runner.ts'
-import { createWorkerRunner } from './worker-runner.ts'
+import type { RunnerEvents, VcpuRunner } from './vcpu-runner.ts'
 
-export interface MachineConfig {
+export interface MachineConfig extends DevicePlan {
   readonly memoryBytes: number
   /** Path of an ELF kernel with a PVH entry. */
   readonly kernel: string
   /** The devices' arguments are put in front of it. */
   readonly commandLine: string
   readonly modules: readonly BootModuleSource[]
-  /** In slot order: device n sits in window n. */
-  readonly devices: readonly VirtioDevice[]
-  readonly serial: { readonly sink: ByteSink; readonly source?: ByteSource }
   /** Which thread runs the vCPU; see vcpu-runner.ts. */
   readonly runner?: 'pool' | 'worker'
-  /** Receives one line per exit. */
-  readonly trace?: (line: string) => void
-  readonly log?: (line: string) => void
 }
 
 export interface Machine {
@@ -83,7 +66,11 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
 
     const reactor = new Reactor()
     releases.push(() => void reactor.close())
-    const { ports, mmio, transports } = placeDevices(config, vm, ram, reactor, releases, {
+    const { ports, mmio, transports } = placeDevices(config, {
+      vm,
+      memory: ram.memory,
+      reactor,
+      releases,
       finish: (end) => handler.finish(end),
       settle: () => handler.settle(),
     })
@@ -117,14 +104,12 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
         for (const transport of transports) transport.drain()
       },
     })
-    const createRunner = config.runner === 'worker' ? createWorkerRunner : createPoolRunner
-    const runner: VcpuRunner = createRunner(vcpu, {
+    const runner = await createRunner(config.runner ?? 'pool', vcpu, {
       onExit: handler.onExit,
       onError: handler.onError,
       // A trace shows every exit, those that nobody answers too.
       claimedPorts: config.trace ? undefined : ports.ranges,
     })
-
     await memorySlots
     let closing: Promise<void> | undefined
     return {
@@ -170,6 +155,13 @@ function openKvm(): KvmSystem {
   }
 }
 
+/** Workers are loaded only for whoever asks: the module behind them is a millisecond of every start. */
+async function createRunner(kind: 'pool' | 'worker', vcpu: VcpuFd, events: RunnerEvents): Promise<VcpuRunner> {
+  if (kind === 'pool') return createPoolRunner(vcpu, events)
+  const { createWorkerRunner } = await import('./worker-runner.ts')
+  return createWorkerRunner(vcpu, events)
+}
+
 /** Interrupt controllers before any vCPU, or that vCPU gets no local APIC. */
 function prepareVm(vm: VmFd): void {
   vm.setTssAddr(TSS_GPA)
@@ -192,73 +184,6 @@ async function addMemorySlots(vm: VmFd, ram: Ram): Promise<void> {
       userspace_addr: hva,
     })
   }
-}
-
-function placeDevices(
-  config: MachineConfig,
-  vm: VmFd,
-  ram: Ram,
-  reactor: Reactor,
-  releases: (() => void)[],
-  { finish, settle }: Pick<ExitHandler, 'finish' | 'settle'>,
-) {
-  const newEventfd = () => {
-    const fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-    releases.push(() => close(fd))
-    return fd
-  }
-  /** An interrupt line: a write to the eventfd raises an edge on the GSI, no ioctl needed. */
-  const line = (gsi: number) => {
-    const fd = newEventfd()
-    vm.irqfd({ fd, gsi })
-    return () => eventfdWrite(fd, 1n)
-  }
-
-  const ports = new Bus()
-  const { serial, exit, panic, i8042 } = PORTS
-  ports.add(serial.base, serial.size, createSerial({ ...config.serial, raiseInterrupt: line(serial.gsi) }))
-  ports.add(
-    exit.base,
-    exit.size,
-    createExitPort((value) => finish({ kind: 'exitPort', value })),
-  )
-  ports.add(
-    panic.base,
-    panic.size,
-    createPanicPort(() => finish({ kind: 'panic' })),
-  )
-  ports.add(
-    i8042.base,
-    i8042.size,
-    createI8042(() => finish({ kind: 'reset' })),
-  )
-
-  if (config.devices.length > VIRTIO_SLOTS) throw new BugError(`Cannot place more than ${VIRTIO_SLOTS} virtio devices.`)
-  const mmio = new Bus()
-  const transports: MmioTransport[] = config.devices.map((device, index) => {
-    const { gpa, size, gsi } = virtioSlot(index)
-    const transport = createMmioTransport({
-      device,
-      memory: ram.memory,
-      raiseInterrupt: line(gsi),
-      log: config.log,
-    })
-    mmio.add(gpa, size, transport)
-    // A trace shows every exit: nothing is deferred then.
-    for (const { offset, size } of config.trace ? [] : DEFERRABLE_WRITES)
-      vm.registerCoalescedMmio(BigInt(gpa + offset), size)
-    // virtio 1.2 §4.2.2: the driver writes the queue's number to QueueNotify; one eventfd per number.
-    for (let queue = 0; queue < transport.queueCount; queue++) {
-      const fd = newEventfd()
-      vm.ioeventfd({ addr: BigInt(gpa + MMIO_OFFSET.QueueNotify), len: 4, fd, datamatch: BigInt(queue) })
-      reactor.watchEventfd(fd, () => {
-        settle()
-        transport.notify(queue)
-      })
-    }
-    return transport
-  })
-  return { ports, mmio, transports }
 }
 
 /** The ring lies in every vCPU's mapping, as many pages into it as the capability says (api.rst). */

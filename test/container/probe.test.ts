@@ -16,8 +16,8 @@ const isolation = () => JSON.parse(probe('isolation')) as Record<string, unknown
 
 probeTest(title('the keys that the probe prints are the ones that its README explains'), (t) => {
   const readme = readFileSync(join(packageRoot, 'rootfs/README.md'), 'utf8')
-  const table = readme.slice(readme.indexOf('| Key |'))
-  const explained = [...table.matchAll(/^\| (`.*?`) \|/gm)].flatMap(([, cell]) =>
+  const table = readme.slice(readme.search(/^\| Key +\|/m))
+  const explained = [...table.matchAll(/^\| (`.*?`) +\|/gm)].flatMap(([, cell]) =>
     [...cell!.matchAll(/`(\w+)`/g)].map(([, key]) => key),
   )
   t.deepEqual(Object.keys(isolation()).sort(), explained.sort())

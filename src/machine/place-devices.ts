@@ -1,0 +1,100 @@
+/**
+ * Puts every device where the device table says: its range on a bus, its interrupt line as an irqfd, its queue kicks as
+ * ioeventfds. The only place that ties devices to addresses, lines and event file descriptors.
+ */
+import { EFD_CLOEXEC, EFD_NONBLOCK } from '../../kvm-bindings/constants.ts'
+import { close, eventfd, eventfdWrite } from '../../kvm-bindings/ffi.ts'
+import type { VmFd } from '../../kvm-bindings/vm-fd.ts'
+import type { ByteSink, ByteSource } from '../backends/streams.ts'
+import { Bus } from '../bus/bus.ts'
+import { createExitPort } from '../devices/exit-port.ts'
+import { createI8042 } from '../devices/i8042.ts'
+import { createPanicPort } from '../devices/panic-port.ts'
+import { createSerial } from '../devices/serial.ts'
+import { BugError } from '../errors.ts'
+import type { GuestMemory } from '../memory/guest-memory.ts'
+import type { VirtioDevice } from '../virtio/device.ts'
+import { createMmioTransport, type MmioTransport } from '../virtio/mmio-transport.ts'
+import { DEFERRABLE_WRITES, MMIO_OFFSET } from '../virtio/registers.ts'
+import { PORTS, VIRTIO_SLOTS, virtioSlot } from './device-table.ts'
+import type { MachineEnd } from './exit-handler.ts'
+import type { Reactor } from './reactor.ts'
+
+export interface DevicePlan {
+  /** In slot order: device n sits in window n. */
+  readonly devices: readonly VirtioDevice[]
+  readonly serial: { readonly sink: ByteSink; readonly source?: ByteSource }
+  /** Receives one line per exit. */
+  readonly trace?: (line: string) => void
+  readonly log?: (line: string) => void
+}
+
+/** What the machine lends for placing: `releases` collects how to undo it. */
+interface Site {
+  readonly vm: VmFd
+  readonly memory: GuestMemory
+  readonly reactor: Reactor
+  readonly releases: (() => void)[]
+  readonly finish: (end: MachineEnd) => void
+  /** Delivers the register writes that KVM kept back. */
+  readonly settle: () => void
+}
+
+export function placeDevices(plan: DevicePlan, site: Site) {
+  const transports = plan.devices.length <= VIRTIO_SLOTS ? plan.devices.map((_, slot) => connect(plan, slot, site)) : []
+  if (transports.length < plan.devices.length) {
+    throw new BugError(`Cannot place ${plan.devices.length} virtio devices: there are ${VIRTIO_SLOTS} slots.`)
+  }
+  const mmio = new Bus()
+  for (const [slot, transport] of transports.entries()) mmio.add(virtioSlot(slot).gpa, virtioSlot(slot).size, transport)
+  return { ports: placePorts(plan, site), mmio, transports }
+}
+
+function placePorts({ serial }: DevicePlan, site: Site): Bus {
+  const { finish } = site
+  const ports = new Bus()
+  const rows = [
+    { at: PORTS.serial, device: createSerial({ ...serial, raiseInterrupt: interruptLine(PORTS.serial.gsi, site) }) },
+    { at: PORTS.exit, device: createExitPort((value) => finish({ kind: 'exitPort', value })) },
+    { at: PORTS.panic, device: createPanicPort(() => finish({ kind: 'panic' })) },
+    { at: PORTS.i8042, device: createI8042(() => finish({ kind: 'reset' })) },
+  ]
+  for (const { at, device } of rows) ports.add(at.base, at.size, device)
+  return ports
+}
+
+function connect({ devices, trace, log }: DevicePlan, slot: number, site: Site): MmioTransport {
+  const { vm, memory, reactor, settle } = site
+  const { gpa, gsi } = virtioSlot(slot)
+  const transport = createMmioTransport({
+    device: devices[slot]!,
+    memory,
+    raiseInterrupt: interruptLine(gsi, site),
+    log,
+  })
+  // A trace shows every exit: nothing is kept back then.
+  for (const { offset, size } of trace ? [] : DEFERRABLE_WRITES) vm.registerCoalescedMmio(BigInt(gpa + offset), size)
+  // virtio 1.2 §4.2.2: the driver writes the queue's number to QueueNotify; one eventfd per number.
+  for (let queue = 0; queue < transport.queueCount; queue++) {
+    const fd = newEventfd(site)
+    vm.ioeventfd({ addr: BigInt(gpa + MMIO_OFFSET.QueueNotify), len: 4, fd, datamatch: BigInt(queue) })
+    reactor.watchEventfd(fd, () => {
+      settle()
+      transport.notify(queue)
+    })
+  }
+  return transport
+}
+
+/** A write to the eventfd raises an edge on the line, no ioctl needed. */
+function interruptLine(gsi: number, site: Site): () => void {
+  const fd = newEventfd(site)
+  site.vm.irqfd({ fd, gsi })
+  return () => eventfdWrite(fd, 1n)
+}
+
+function newEventfd({ releases }: Site): number {
+  const fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+  releases.push(() => close(fd))
+  return fd
+}
