@@ -13,7 +13,7 @@ export interface ProcessIdentity {
 function readStat(pid: number | 'self'): { state: string; startTime: string } | undefined {
   let stat: string
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   } catch {
     return undefined
   }
