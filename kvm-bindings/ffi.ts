@@ -134,24 +134,6 @@ export function ioctlAsync(
   cIoctlValue().async(fd, request, arg, (_: unknown, result: number) => done(result, result < 0 ? lastErrno() : 0))
 }
 
-/** Keeps the buffers of calls in flight reachable: nothing else need remember them while the kernel uses them. */
-const inFlight = new Set<Uint8Array>()
-
-/** The same with a structure; it stays reachable until `done`. */
-export function ioctlBytesAsync(
-  fd: number,
-  request: number,
-  arg: Uint8Array,
-  done: (result: number, errno: number) => void,
-): void {
-  inFlight.add(arg)
-  cIoctlBytes().async(fd, request, arg, (_: unknown, result: number) => {
-    const errno = result < 0 ? lastErrno() : 0
-    inFlight.delete(arg)
-    done(result, errno)
-  })
-}
-
 /** Reads into native memory that the caller keeps mapped; fewer bytes than asked only at the end of the file. */
 export function preadInto(fd: number, address: bigint, length: number, offset: number): number {
   let done = 0
@@ -253,6 +235,9 @@ export function epollEventAt(events: Uint8Array, index: number): { events: numbe
     data: view.getUint32(epollEvent.offsetOf.data, true),
   }
 }
+
+/** Keeps the buffers of calls in flight reachable: nothing else need remember them while the kernel writes there. */
+const inFlight = new Set<Uint8Array>()
 
 /** One epoll_wait on a pool thread. EINTR counts as no events; any other failure arrives as a count of -1 and errno. */
 export function epollWaitAsync(

@@ -1,7 +1,7 @@
 /** One virtual machine: its memory slots, interrupt controllers, clock and event descriptors; makes vCPUs. */
 import { CAP } from './capabilities.ts'
 import { KVM_IOEVENTFD_FLAG_DATAMATCH, MAP_SHARED, PROT_READ, PROT_WRITE } from './constants.ts'
-import { addressOf, close, ioctl, ioctlBytesAsync, mmap, munmap, SyscallError } from './ffi.ts'
+import { addressOf, close, ioctl, mmap, munmap } from './ffi.ts'
 import * as request from './requests.ts'
 import { coalescedMmioZone } from './structs/coalesced-mmio.ts'
 import { ioeventfd, irqfd, irqLevel, msi } from './structs/events.ts'
@@ -123,17 +123,6 @@ export class VmFd {
    */
   registerCoalescedMmio(gpa: bigint, size: number): void {
     this.#request(request.KVM_REGISTER_COALESCED_MMIO, coalescedMmioZone.encode({ addr: gpa, size, pio: 0 }))
-  }
-
-  /** The same as setUserMemoryRegion on a thread of libuv's pool: a grace period of the kernel's takes milliseconds. */
-  setUserMemoryRegionAsync(region: MemoryRegion): Promise<void> {
-    const payload = memoryRegion.encode(region)
-    return new Promise((resolve, reject) => {
-      ioctlBytesAsync(this.fd, request.KVM_SET_USER_MEMORY_REGION.number, payload, (result, errno) => {
-        if (result >= 0) resolve()
-        else reject(new SyscallError('ioctl KVM_SET_USER_MEMORY_REGION', errno))
-      })
-    })
   }
 
   /** The 512 bytes of `kvm_irqchip.chip` for one of KVM_IRQCHIP_*: keep them as they are, or read them with the layout. */

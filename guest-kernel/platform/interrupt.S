@@ -29,18 +29,12 @@ interrupt_return:                    /* stack: rax rip cs rflags rsp ss */
   jne interrupted_program
   cmpl $PHYSICAL(text_end), 8(%rsp)
   jae interrupted_program
-  cmpl $PHYSICAL(halt_instruction), 8(%rsp)
-  je 2f
   cmpl $PHYSICAL(return_window), 8(%rsp)
   jb 1f
   cmpl $PHYSICAL(return_window_end), 8(%rsp)
   jae 1f
   movl $PHYSICAL(return_to_program), 8(%rsp)
 1:
-  pop %rax
-  iretq
-2:
-  incq 8(%rsp)                       /* what hlt would wait for has just come */
   pop %rax
   iretq
 

@@ -4,7 +4,7 @@
   .section .text.traps, "ax"
   .code64
 
-  .globl halt_instruction, privileged, privileged_ud2, privileged_entry, privileged_guarded, privileged_failed
+  .globl privileged, privileged_ud2, privileged_entry, privileged_guarded, privileged_failed
 privileged:                          /* rdi: operation, rsi, rdx, rcx: a, b, c */
   mov %edi, %eax
 privileged_ud2:
@@ -22,13 +22,7 @@ privileged_entry:                    /* stack: rip cs rflags rsp ss */
   jz 2f
   movabs %eax, KERNEL_BASE + LAPIC_PA + 0x380   /* initial count: the timer runs */
 2:
-  /*
-   * Not `sti; hlt`: the software KVM can sleep through an interrupt that comes under the shadow of sti. Without that
-   * shadow one may come before hlt; its handler then steps over the hlt (interrupt.S).
-   */
-  push $BODY_RFLAGS
-  popfq
-halt_instruction:
+  sti                                /* takes effect after the next instruction: no gap before hlt either */
   hlt
 privileged_return:
   addq $2, (%rsp)
