@@ -158,8 +158,9 @@ export function getrandom(bytes: Uint8Array): void {
 
 // ---- memory ----
 
-export function mmap(length: number, prot: number, flags: number, fd: number, offset: number): bigint {
-  const address = cMmap()(0, length, prot, flags, fd, offset)
+/** @param at with MAP_FIXED: where, replacing what is mapped there */
+export function mmap(length: number, prot: number, flags: number, fd: number, offset: number, at = 0n): bigint {
+  const address = cMmap()(at, length, prot, flags, fd, offset)
   // MAP_FAILED; a user-space address is never negative.
   if (address === -1) throw new SyscallError('mmap', lastErrno())
   return BigInt(address)

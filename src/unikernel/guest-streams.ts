@@ -6,7 +6,7 @@ import { isatty } from '../../kvm-bindings/ffi.ts'
 import { createBufferSource } from '../backends/buffer-stream.ts'
 import { createFdSink } from '../backends/fd-sink.ts'
 import { createStreamSource } from '../backends/stream-source.ts'
-import type { ByteSink, ByteSource } from '../backends/streams.ts'
+import type { ByteSink, ByteSource, FdSink } from '../backends/streams.ts'
 import { virtioConsole } from '../devices/virtio-console.ts'
 import type { Stdio } from '../instance/instance.ts'
 import type { VirtioDevice } from '../virtio/device.ts'
@@ -24,8 +24,8 @@ const SIGPIPE = 13
 
 export interface GuestStreams {
   readonly device: VirtioDevice
-  /** The program's output, for a kernel that talks on the serial port instead. */
-  readonly stdout: ByteSink
+  /** Standard output once more, for a kernel that talks on the serial port. A sink has one listener, so one user. */
+  openStdout(): ByteSink
   sendArgs(args: Omit<ProgramArgs, 'flags'>): void
   sendSignal(signo: number): void
   /** Resolves when all output the guest made available is with the host; a reader that does not read keeps it waiting. */
@@ -42,21 +42,25 @@ export interface GuestStreamsOptions extends ControlEvents {
 export function createGuestStreams({ stdio, onFirstOutput, ...events }: GuestStreamsOptions): GuestStreams {
   const control = createBufferSource()
   const sendSignal = (signo: number) => control.push(signalMessage(signo))
-  // A reader that has gone is what a pipe's writer learns by SIGPIPE: the program shall learn it too.
-  const sink = (fd: number) => createFdSink(fd, { onClosed: () => sendSignal(SIGPIPE) })
-  const sinks = [sink(stdio.stdout), sink(stdio.stderr)] as const
-  const stdout = marking(sinks[0], onFirstOutput)
+  const sinks: FdSink[] = []
+  const open = (fd: number): FdSink => {
+    // A reader that has gone is what a pipe's writer learns by SIGPIPE: the program shall learn it too.
+    const sink = createFdSink(fd, { onClosed: () => sendSignal(SIGPIPE) })
+    sinks.push(sink)
+    return sink
+  }
+  const openStdout = () => marking(open(stdio.stdout), onFirstOutput)
   const stdin = stdio.stdin === undefined ? undefined : openStdin((total) => control.push(stdinEndMessage(total)))
   const device = virtioConsole({
     ports: [
-      { name: 'stdio', isConsole: true, sink: stdout, source: stdin },
-      { name: 'stderr', isConsole: false, sink: sinks[1] },
+      { name: 'stdio', isConsole: true, sink: openStdout(), source: stdin },
+      { name: 'stderr', isConsole: false, sink: open(stdio.stderr) },
       { name: 'control', isConsole: false, sink: createControlParser(events), source: control },
     ],
   })
   return {
     device,
-    stdout,
+    openStdout,
     sendArgs: (args) => control.push(argsMessage({ ...args, flags: streamFlags(stdio) })),
     sendSignal,
     flushed: () => device.flushed(),

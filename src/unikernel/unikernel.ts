@@ -105,7 +105,7 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
         modules: [{ name: 'the root file tree', ...planCpio(rootTree(spec.source)) }],
         devices: [streams.device, virtioRng(hostRandom)],
         // A kernel of the user's own talks on the serial port; ours only when something is wrong.
-        serial: { sink: spec.kernel ? streams.stdout : createLineSink(note) },
+        serial: { sink: spec.kernel ? streams.openStdout() : createLineSink(note) },
         runner,
         trace,
         log,
