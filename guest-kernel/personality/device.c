@@ -62,6 +62,9 @@ void devices_init(void) {
     struct inode *node = tree_make(dev, devices[i].name, S_IFCHR | 0666);
     if (inode_is(node, S_IFCHR) && !node->device) node->device = devices[i].number;
   }
+  /* The controlling terminal: ENXIO unless streams_open() finds that there is one. */
+  struct inode *terminal = tree_make(dev, "tty", S_IFCHR | 0666);
+  if (inode_is(terminal, S_IFCHR)) terminal->device = DEVICE(5, 0);
   static const char *const links[][2] = {
     {"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
   };

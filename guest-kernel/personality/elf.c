@@ -1,7 +1,10 @@
 /*
  * A static x86-64 ELF program, position-independent or not (System V gABI chapters 4 and 5). Its bytes are hostile:
- * every offset and size is checked before it is used. The image takes one run of window pages, from the first page of
- * its first segment to the last page of its last; pages between segments go back.
+ * every offset and size is checked before it is used.
+ *
+ * Segments that nobody writes are seen where the file lies, if it begins on a page: nothing is copied, and pages that
+ * the program never looks at are never touched. The others take one run of window pages, from the first page of the
+ * first to the last page of the last; pages between them go back.
  */
 #include "elf.h"
 #include <linux/elf.h>
@@ -10,6 +13,7 @@
 #include "window.h"
 
 #define SEGMENTS_MAX 64u
+#define SHARED_MAX (PLACEMENTS_MAX - 2u) /* the rest is for what is copied, and the stack */
 #define PIE_BASE 0x550000000000ul
 #define PIE_RANDOM_PAGES 0xfffffful
 #define ADDRESS_END 0x600000000000ul /* of what a program may have mapped */
@@ -20,7 +24,9 @@ struct elf {
   size_t size;
   Elf64_Ehdr header;
   Elf64_Phdr segments[SEGMENTS_MAX];
-  uint64_t first, end; /* of the image, page-aligned, before `bias` */
+  uint64_t first, end; /* of what is copied, page-aligned, before `bias` */
+  uint64_t start;      /* of the whole image, the same */
+  bool in_place;       /* segments that nobody writes stay in the file */
   uint64_t bias;
   uint64_t alignment;
 };
@@ -68,21 +74,55 @@ static void check_segment(struct elf *elf, const Elf64_Phdr *segment, uint64_t *
     elf_refuse(elf->name, "a segment's address and offset do not match");
   if (segment->p_vaddr < *previous_end) elf_refuse(elf->name, "its segments overlap or are out of order");
   *previous_end = end;
-  if (elf->first == UINT64_MAX) elf->first = segment->p_vaddr & ~(PAGE_BYTES - 1);
+  if (elf->start == UINT64_MAX) elf->start = segment->p_vaddr & ~(PAGE_BYTES - 1);
   elf->end = PAGES_OF(end) * PAGE_BYTES;
   if (segment->p_align > elf->alignment && !(segment->p_align & (segment->p_align - 1))) elf->alignment = segment->p_align;
 }
 
 static void check_segments(struct elf *elf) {
   uint64_t previous_end = 0;
-  elf->first = UINT64_MAX;
+  elf->start = UINT64_MAX;
   elf->alignment = PAGE_BYTES;
   for (unsigned i = 0; i < elf->header.e_phnum; i++) {
     const Elf64_Phdr *segment = &elf->segments[i];
     if (segment->p_type == PT_INTERP) refuse_interpreter(elf, segment);
     if (segment->p_type == PT_LOAD && segment->p_memsz) check_segment(elf, segment, &previous_end);
   }
-  if (elf->first == UINT64_MAX) elf_refuse(elf->name, "it has nothing to load");
+  if (elf->start == UINT64_MAX) elf_refuse(elf->name, "it has nothing to load");
+}
+
+static bool loaded(const Elf64_Phdr *segment) { return segment->p_type == PT_LOAD && segment->p_memsz; }
+static bool shareable(const Elf64_Phdr *segment) {
+  return !(segment->p_flags & PF_W) && segment->p_filesz == segment->p_memsz;
+}
+static uint64_t page_start(uint64_t address) { return address & ~(PAGE_BYTES - 1); }
+
+/*
+ * Decides what stays in the file and what is copied. Nothing stays when two segments share a page (the page could
+ * have the rights of one only) or when there are more segments than can be kept track of.
+ */
+static void choose_copies(struct elf *elf) {
+  uint64_t previous_end = 0;
+  unsigned shared = 0;
+  elf->in_place = (uintptr_t)elf->bytes % PAGE_BYTES == 0;
+  for (unsigned i = 0; i < elf->header.e_phnum; i++) {
+    const Elf64_Phdr *segment = &elf->segments[i];
+    if (!loaded(segment)) continue;
+    if (page_start(segment->p_vaddr) < previous_end) elf->in_place = false;
+    previous_end = PAGES_OF(segment->p_vaddr + segment->p_memsz) * PAGE_BYTES;
+    shared += shareable(segment);
+  }
+  if (shared > SHARED_MAX) elf->in_place = false;
+
+  elf->first = elf->end;
+  uint64_t end = elf->end;
+  for (unsigned i = 0; i < elf->header.e_phnum; i++) {
+    const Elf64_Phdr *segment = &elf->segments[i];
+    if (!loaded(segment) || (elf->in_place && shareable(segment))) continue;
+    if (elf->first == elf->end) elf->first = page_start(segment->p_vaddr);
+    end = PAGES_OF(segment->p_vaddr + segment->p_memsz) * PAGE_BYTES;
+  }
+  if (elf->first < elf->end) elf->end = end;
 }
 
 static void choose_bias(struct elf *elf) {
@@ -93,13 +133,17 @@ static void choose_bias(struct elf *elf) {
   elf->alignment = elf->alignment > 1ul << 30 ? PAGE_BYTES : elf->alignment;
   base &= ~(elf->alignment - 1);
   if (elf->end > ADDRESS_END - base) elf_refuse(elf->name, "a segment lies outside the program's addresses");
-  elf->bias = base - (elf->first & ~(elf->alignment - 1));
+  elf->bias = base - (elf->start & ~(elf->alignment - 1));
+}
+
+static unsigned rights_of(const Elf64_Phdr *segment) {
+  return (segment->p_flags & PF_R ? MAP_READ : 0) | (segment->p_flags & PF_W ? MAP_WRITE : 0) |
+         (segment->p_flags & PF_X ? MAP_EXEC : 0);
 }
 
 /* Marks the pages of a segment with its rights. A page that two segments share has the rights of both. */
 static void mark_pages(const struct elf *elf, size_t backing, const Elf64_Phdr *segment) {
-  unsigned rights = (segment->p_flags & PF_R ? MAP_READ : 0) | (segment->p_flags & PF_W ? MAP_WRITE : 0) |
-                    (segment->p_flags & PF_X ? MAP_EXEC : 0);
+  unsigned rights = rights_of(segment);
   if (rights & MAP_WRITE) rights |= PAGE_WRITABLE;
   size_t first = (segment->p_vaddr - elf->first) / PAGE_BYTES;
   size_t end = PAGES_OF(segment->p_vaddr + segment->p_memsz - elf->first);
@@ -109,10 +153,37 @@ static void mark_pages(const struct elf *elf, size_t backing, const Elf64_Phdr *
 static void load_segments(const struct elf *elf, uint8_t *image) {
   for (unsigned i = 0; i < elf->header.e_phnum; i++) {
     const Elf64_Phdr *segment = &elf->segments[i];
-    if (segment->p_type != PT_LOAD || !segment->p_memsz) continue;
+    if (!loaded(segment) || (elf->in_place && shareable(segment))) continue;
     memcpy(image + (segment->p_vaddr - elf->first), elf->bytes + segment->p_offset, segment->p_filesz);
     mark_pages(elf, page_index((uintptr_t)image), segment);
   }
+}
+
+static void check_placed(const struct elf *elf, int error) {
+  if (error == -EINVAL) elf_refuse(elf->name, "a segment lies outside the program's addresses");
+  if (error) elf_refuse(elf->name, "it has too many segments");
+}
+
+static void share_segments(const struct elf *elf) {
+  for (unsigned i = 0; i < elf->header.e_phnum; i++) {
+    const Elf64_Phdr *segment = &elf->segments[i];
+    if (!loaded(segment) || !shareable(segment)) continue;
+    uint64_t start = page_start(segment->p_vaddr);
+    size_t pages = PAGES_OF(segment->p_vaddr + segment->p_memsz - start);
+    check_placed(elf, memory_share(start + elf->bias, elf->bytes + page_start(segment->p_offset), pages, rights_of(segment)));
+  }
+}
+
+static void copy_segments(const struct elf *elf) {
+  size_t pages = (elf->end - elf->first) / PAGE_BYTES, backing = pages_take_high(pages, 0);
+  if (backing == SIZE_MAX) {
+    platform_log("cannot run %s: it needs %lu KiB of memory, %lu KiB are free", elf->name, pages * 4, pages_free_count() * 4);
+    platform_exit(137, 0, CLOISTER_EXIT_OUT_OF_MEMORY);
+  }
+  load_segments(elf, page_address(backing));
+  check_placed(elf, memory_place(elf->first + elf->bias, backing, pages));
+  for (size_t page = backing; page < backing + pages; page++)
+    if (!(page_state[page] & PAGE_PLACED)) pages_release(page, 1);
 }
 
 /* Where the program finds its own header table: PT_PHDR, or the segment that contains it. */
@@ -134,17 +205,9 @@ void elf_load(const char *name, const uint8_t *bytes, size_t size, struct image 
   check_header(&elf);
   check_segments(&elf);
   choose_bias(&elf);
-
-  size_t pages = (elf.end - elf.first) / PAGE_BYTES, backing = pages_take_high(pages, 0);
-  if (backing == SIZE_MAX) {
-    platform_log("cannot run %s: it needs %lu KiB of memory, %lu KiB are free", name, pages * 4, pages_free_count() * 4);
-    platform_exit(137, 0, CLOISTER_EXIT_OUT_OF_MEMORY);
-  }
-  load_segments(&elf, page_address(backing));
-  int error = memory_place(elf.first + elf.bias, backing, pages);
-  if (error) elf_refuse(name, error == -EINVAL ? "a segment lies outside the program's addresses" : "it has too many segments");
-  for (size_t page = backing; page < backing + pages; page++)
-    if (!(page_state[page] & PAGE_PLACED)) pages_release(page, 1);
+  choose_copies(&elf);
+  if (elf.in_place) share_segments(&elf);
+  if (elf.first < elf.end) copy_segments(&elf);
 
   image->entry = elf.header.e_entry + elf.bias;
   image->program_headers = header_table_address(&elf);

@@ -15,6 +15,11 @@ static uint64_t features; /* 0: no XSAVE */
 static size_t area_bytes;
 static uint8_t scratch[AREA_MAX] __attribute__((aligned(64)));
 
+void fpu_reset(void) {
+  const uint32_t mxcsr = 0x1f80; /* all exceptions masked, round to nearest */
+  __asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr));
+}
+
 static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
   __asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(subleaf));
 }

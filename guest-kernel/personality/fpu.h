@@ -4,6 +4,8 @@
 
 #include "base.h"
 
+/* The state every Linux program starts with. */
+void fpu_reset(void);
 size_t fpu_frame_bytes(void);
 /* Into 64-byte aligned memory, with the marks that tell a program what is there (asm/sigcontext.h). */
 void fpu_save(void *frame);

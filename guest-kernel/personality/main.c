@@ -3,6 +3,7 @@
 #include "device.h"
 #include "elf.h"
 #include "file.h"
+#include "fpu.h"
 #include "window.h"
 #include "path.h"
 #include "proc.h"
@@ -38,6 +39,7 @@ void personality_main(void) {
     platform_exit(137, 0, CLOISTER_EXIT_OUT_OF_MEMORY);
   }
   streams_open();
+  fpu_reset();
   platform_activate_program();
   platform_enter_program(image.entry, (uint64_t)stack);
 }

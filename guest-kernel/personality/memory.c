@@ -3,8 +3,6 @@
 #include "window.h"
 #include "text.h"
 
-#define PLACEMENTS_MAX 4
-
 static struct placement placements[PLACEMENTS_MAX];
 static size_t placement_count;
 
@@ -28,6 +26,7 @@ void *user_range(uint64_t address, size_t size, unsigned rights) {
     const struct placement *place = &placements[i];
     if (address < place->address || last >= place->address + place->pages * PAGE_BYTES) continue;
     size_t offset = address - place->address;
+    if (place->shared) return (place->rights & rights) == rights ? (void *)(uintptr_t)(place->shared + offset) : NULL;
     size_t first = place->backing + offset / PAGE_BYTES;
     size_t count = place->backing + (last - place->address) / PAGE_BYTES - first + 1;
     return pages_have(first, count, PAGE_PLACED | rights) ? page_address(place->backing) + offset : NULL;
@@ -76,8 +75,29 @@ int memory_place(uint64_t address, size_t backing, size_t pages) {
     }
     first = last;
   }
-  placements[placement_count++] = (struct placement){address, backing, pages};
+  placements[placement_count++] = (struct placement){.address = address, .pages = pages, .backing = backing};
   return 0;
+}
+
+int memory_share(uint64_t address, const uint8_t *bytes, size_t pages, unsigned rights) {
+  if (placement_count == PLACEMENTS_MAX) return -ENOMEM;
+  int error = platform_map_program(address, (uint8_t *)(uintptr_t)bytes, pages, rights);
+  if (error) return error;
+  placements[placement_count++] =
+      (struct placement){.address = address, .pages = pages, .shared = bytes, .rights = rights};
+  return 0;
+}
+
+/* The placement that holds an address; a shared one comes first where a block of the window leaves room for it. */
+static const struct placement *placement_of(uint64_t address) {
+  for (size_t i = 0; i < placement_count; i++)
+    if (address - placements[i].address < placements[i].pages * PAGE_BYTES) return &placements[i];
+  return NULL;
+}
+
+bool memory_shared(uint64_t address) {
+  const struct placement *place = placement_of(address);
+  return place && place->shared;
 }
 
 /* The page behind an address, whichever way the program sees it; SIZE_MAX when it is not the program's. */
@@ -87,13 +107,15 @@ size_t memory_page_of(uint64_t address) {
     size_t page = page_index(address);
     return page_state[page] & PAGE_PROGRAM ? page : SIZE_MAX;
   }
-  for (size_t i = 0; i < placement_count; i++) {
-    const struct placement *place = &placements[i];
-    if (address - place->address >= place->pages * PAGE_BYTES) continue;
-    size_t page = place->backing + (address - place->address) / PAGE_BYTES;
-    return page_state[page] & PAGE_PLACED ? page : SIZE_MAX;
-  }
-  return SIZE_MAX;
+  const struct placement *place = placement_of(address);
+  if (!place || place->shared) return SIZE_MAX;
+  size_t page = place->backing + (address - place->address) / PAGE_BYTES;
+  return page_state[page] & PAGE_PLACED ? page : SIZE_MAX;
+}
+
+static void describe(struct text *text, uint64_t start, uint64_t end, unsigned rights) {
+  text_add(text, "%08lx-%08lx %c%c%cp 00000000 00:00 0\n", (unsigned long)start, (unsigned long)end,
+           rights & MAP_READ ? 'r' : '-', rights & MAP_WRITE ? 'w' : '-', rights & MAP_EXEC ? 'x' : '-');
 }
 
 /* Lines for the pages in `[first, end)` that have this state bit, as the program sees them from `address` on. */
@@ -106,9 +128,7 @@ static void describe_runs(struct text *text, size_t first, size_t end, unsigned 
     }
     unsigned rights = page_state[run] & PAGE_RIGHTS;
     while (stop < end && page_state[stop] & kind && (page_state[stop] & PAGE_RIGHTS) == rights) stop++;
-    text_add(text, "%08lx-%08lx %c%c%cp 00000000 00:00 0\n", (unsigned long)(address + (run - first) * PAGE_BYTES),
-             (unsigned long)(address + (stop - first) * PAGE_BYTES), rights & MAP_READ ? 'r' : '-',
-             rights & MAP_WRITE ? 'w' : '-', rights & MAP_EXEC ? 'x' : '-');
+    describe(text, address + (run - first) * PAGE_BYTES, address + (stop - first) * PAGE_BYTES, rights);
     run = stop;
   }
 }
@@ -116,7 +136,8 @@ static void describe_runs(struct text *text, size_t first, size_t end, unsigned 
 void memory_describe(struct text *text) {
   for (size_t i = 0; i < placement_count; i++) {
     const struct placement *place = &placements[i];
-    describe_runs(text, place->backing, place->backing + place->pages, PAGE_PLACED, place->address);
+    if (place->shared) describe(text, place->address, place->address + place->pages * PAGE_BYTES, place->rights);
+    else describe_runs(text, place->backing, place->backing + place->pages, PAGE_PLACED, place->address);
   }
   describe_runs(text, 0, window_pages, PAGE_PROGRAM, (uintptr_t)window_base);
 }

@@ -16,15 +16,22 @@ int copy_to_user(uint64_t to, const void *from, size_t size);
 ssize_t copy_string_from_user(char *to, uint64_t from, size_t capacity);
 
 /*
- * A block of the window that the program sees at an address of its own: image and stack. `backing` is the first page
- * index; rights of each page are in its state byte.
+ * Pages that the program sees at an address of its own: image and stack. Either a block of the window, `backing` its
+ * first page index and the rights of each page in its state byte; or pages of a file, where they lie, read-only.
  */
 struct placement {
   uint64_t address;
-  size_t backing, pages;
+  size_t pages, backing;
+  const uint8_t *shared; /* NULL: a block of the window */
+  unsigned rights;       /* of shared pages */
 };
-/* Records and maps it, by runs of equal rights. 0, -ENOMEM or -EINVAL. */
+#define PLACEMENTS_MAX 12
+/* Records and maps a block of the window, by runs of equal rights. 0, -ENOMEM or -EINVAL. */
 int memory_place(uint64_t address, size_t backing, size_t pages);
+/* Records and maps pages of a file. 0, -ENOMEM or -EINVAL. */
+int memory_share(uint64_t address, const uint8_t *bytes, size_t pages, unsigned rights);
+/* Whether the page at this address is one of those. */
+bool memory_shared(uint64_t address);
 
 /* The page behind an address, whichever way the program sees it; SIZE_MAX when it is not the program's. */
 size_t memory_page_of(uint64_t address);

@@ -10,6 +10,11 @@
 #include "text.h"
 
 static struct inode *fd_links[FD_MAX];
+static struct inode *proc_root;
+
+bool proc_contains(const struct inode *inode) {
+  return proc_root && (inode->ops == &proc_ops || inode->follow || inode_is_inside(inode, proc_root));
+}
 
 static int proc_open(struct file *file) {
   file->snapshot = heap_alloc(sizeof *file->snapshot);
@@ -99,6 +104,7 @@ const char *proc_link_text(const struct inode *link, char *buffer, size_t size) 
 void proc_init(void) {
   struct inode *proc = tree_make(tree_root, "proc", S_IFDIR | 0555);
   if (!inode_is(proc, S_IFDIR)) return;
+  proc_root = proc;
   add_file(proc, "cmdline", proc_kernel_command_line);
   add_file(proc, "cpuinfo", proc_cpuinfo);
   add_file(proc, "filesystems", proc_filesystems);

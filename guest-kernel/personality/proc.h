@@ -7,6 +7,8 @@
 void proc_init(void);
 /* The link /proc/self/fd/<fd>, or NULL when it is closed or memory is out. */
 struct inode *proc_fd_link(int fd);
+/* Whether an inode belongs to /proc. */
+bool proc_contains(const struct inode *inode);
 /* What readlink says of a link that leads to an inode. */
 const char *proc_link_text(const struct inode *link, char *buffer, size_t size);
 

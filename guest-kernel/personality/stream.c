@@ -6,6 +6,7 @@
 
 #include "fd.h"
 #include "memory.h"
+#include "path.h"
 #include "process.h"
 #include "signal.h"
 #include "stream.h"
@@ -85,7 +86,16 @@ const struct file_ops stream_ops = {
   .read = stream_read, .write = stream_write, .poll = stream_poll, .ioctl = stream_ioctl,
 };
 
+/* With a terminal among the streams, /dev/tty is it: it reads from stdin and writes to stdout. */
+static void attach_terminal(void) {
+  struct lookup tty;
+  const uint32_t any = CLOISTER_ARGS_STDIN_TTY | CLOISTER_ARGS_STDOUT_TTY | CLOISTER_ARGS_STDERR_TTY;
+  if (!(process.args.flags & any) || path_lookup(tree_root, "/dev/tty", 0, &tty) || !tty.inode) return;
+  if (inode_is(tty.inode, S_IFCHR)) tty.inode->ops = &stream_ops;
+}
+
 void streams_open(void) {
+  attach_terminal();
   for (int stream = 0; stream < 3; stream++) {
     bool terminal = process.args.flags & terminal_flag[stream];
     struct inode *inode = inode_new(terminal ? S_IFCHR | 0620 : S_IFIFO | 0600);

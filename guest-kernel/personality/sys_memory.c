@@ -104,7 +104,7 @@ int64_t sys_munmap(const uint64_t arg[6]) {
 /* Every page of the range must be the program's; SIZE_MAX pages are refused by the caller's overflow check. */
 static bool all_programs(uint64_t address, uint64_t length) {
   for (uint64_t offset = 0; offset < length; offset += PAGE_BYTES)
-    if (memory_page_of(address + offset) == SIZE_MAX) return false;
+    if (memory_page_of(address + offset) == SIZE_MAX && !memory_shared(address + offset)) return false;
   return true;
 }
 
@@ -117,6 +117,10 @@ int64_t sys_mprotect(const uint64_t arg[6]) {
   length = PAGES_OF(length) * PAGE_BYTES;
   if (!all_programs(address, length)) return -ENOMEM;
   for (uint64_t offset = 0; offset < length; offset += PAGE_BYTES) {
+    if (memory_shared(address + offset)) { /* stays as the image has it */
+      if (rights & PROT_WRITE) return -EACCES;
+      continue;
+    }
     uint8_t *state = &page_state[memory_page_of(address + offset)];
     if (rights & PROT_WRITE && *state & PAGE_PLACED && !(*state & PAGE_WRITABLE)) return -EACCES;
     *state = (uint8_t)((*state & ~PAGE_RIGHTS) | rights);
@@ -158,7 +162,7 @@ int64_t sys_madvise(const uint64_t arg[6]) {
   if (length > window_pages * PAGE_BYTES || !all_programs(address, length)) return -ENOMEM;
   for (uint64_t offset = 0; offset < length; offset += PAGE_BYTES) {
     size_t page = memory_page_of(address + offset);
-    if (page_state[page] & PAGE_PROGRAM) memset(page_address(page), 0, PAGE_BYTES);
+    if (page != SIZE_MAX && page_state[page] & PAGE_PROGRAM) memset(page_address(page), 0, PAGE_BYTES);
   }
   return 0;
 }

@@ -1,6 +1,8 @@
 /* The process itself: identity, limits, threads it does not have, its end. */
 #include <asm/prctl.h>
+#include <asm/unistd.h>
 #include <linux/capability.h>
+#include <linux/fcntl.h>
 #include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
@@ -10,6 +12,7 @@
 #include "clock.h"
 #include "fd.h"
 #include "memory.h"
+#include "path.h"
 #include "window.h"
 #include "process.h"
 #include "signal.h"
@@ -311,6 +314,21 @@ int64_t sys_getrandom(const uint64_t arg[6]) {
   if (!bytes) return -EFAULT;
   platform_random(bytes, count);
   return (int64_t)count;
+}
+
+/* Restartable sequences serve threads on several processors: C libraries ask, and do without. Not worth a log line. */
+int64_t sys_rseq(const uint64_t arg[6]) {
+  (void)arg;
+  return -ENOSYS;
+}
+
+/* The program cannot be replaced: but what is not there, or cannot be run, is said as Linux says it. */
+int64_t sys_execve(const uint64_t arg[6]) {
+  struct inode *inode;
+  int error = path_inode_at(AT_FDCWD, arg[0], PATH_FOLLOW, &inode);
+  if (error) return error;
+  if (inode->ops != &regular_ops || !(inode->mode & 0111)) return -EACCES;
+  return syscall_unsupported(__NR_execve);
 }
 
 /* No child was ever made. */

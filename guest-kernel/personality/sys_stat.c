@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "window.h"
 #include "path.h"
+#include "proc.h"
 #include "syscall.h"
 
 #define TREE_DEVICE 0x1u /* st_dev of every file: one tree, one device */
@@ -108,7 +109,7 @@ int64_t sys_statx(const uint64_t arg[6]) {
 }
 
 static int64_t statfs_of(const struct inode *inode, uint64_t result) {
-  bool proc = inode->ops == &proc_ops || inode->follow;
+  bool proc = proc_contains(inode);
   struct statfs statfs = {
     .f_type = proc ? PROC_SUPER_MAGIC : TMPFS_MAGIC,
     .f_bsize = (long)PAGE_BYTES,

@@ -11,7 +11,7 @@ static void fill_handlers(void) {
   for (size_t i = 0; i < syscall_table_length; i++) handlers[syscall_table[i].number] = syscall_table[i].function;
 }
 
-static int64_t unsupported(uint64_t number) {
+int64_t syscall_unsupported(uint64_t number) {
   static uint8_t said[NUMBERS / 8 + 1]; /* the last bit stands for all numbers beyond */
   uint64_t bit = number < NUMBERS ? number : NUMBERS;
   if (said[bit / 8] & 1 << bit % 8) return -ENOSYS;
@@ -27,5 +27,5 @@ void personality_syscall(struct program_regs *regs) {
   const uint64_t arg[6] = {regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9};
   syscall_regs = regs;
   syscall_function *handler = number < NUMBERS ? handlers[number] : NULL;
-  regs->rax = (uint64_t)(handler ? handler(arg) : unsupported(number));
+  regs->rax = (uint64_t)(handler ? handler(arg) : syscall_unsupported(number));
 }

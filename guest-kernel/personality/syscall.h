@@ -20,6 +20,9 @@ extern const size_t syscall_table_length;
 /* Name of any x86-64 Linux system call, served or not; NULL when there is none of this number. */
 const char *syscall_name(uint64_t number);
 
+/* -ENOSYS; the first time for each number with a line on the log. */
+int64_t syscall_unsupported(uint64_t number);
+
 /* The registers of the program during a system call. */
 extern struct program_regs *syscall_regs;
 
@@ -52,7 +55,8 @@ syscall_function sys_exit, sys_getpid, sys_getppid, sys_getpgid, sys_setpgid, sy
   sys_setuid, sys_setgid, sys_setreuid, sys_setregid, sys_setresuid, sys_setresgid, sys_getresuid, sys_getresgid,
   sys_getgroups, sys_setgroups, sys_capget, sys_prlimit64, sys_getrlimit, sys_setrlimit, sys_getrusage,
   sys_sysinfo, sys_uname, sys_sethostname, sys_prctl, sys_arch_prctl, sys_set_tid_address, sys_set_robust_list,
-  sys_futex, sys_sched_getaffinity, sys_sched_setaffinity, sys_getcpu, sys_nothing, sys_getrandom, sys_wait4,
+  sys_futex, sys_sched_getaffinity, sys_sched_setaffinity, sys_getcpu, sys_nothing, sys_getrandom, sys_rseq,
+  sys_execve, sys_wait4,
   sys_syslog;
 /* sys_signal.c */
 syscall_function sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigpending, sys_pause, sys_rt_sigsuspend,

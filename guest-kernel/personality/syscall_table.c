@@ -44,6 +44,7 @@ const struct syscall_row syscall_table[] = {
   ROW(setitimer, setitimer),
   ROW(getpid, getpid),
   ROW(sendfile, sendfile),
+  ROW(execve, execve),
   ROW(exit, exit),
   ROW(wait4, wait4),
   ROW(kill, kill),
@@ -166,6 +167,7 @@ const struct syscall_row syscall_table[] = {
   ROW(preadv2, preadv2),
   ROW(pwritev2, pwritev2),
   ROW(statx, statx),
+  ROW(rseq, rseq),
   ROW(close_range, close_range),
   ROW(faccessat2, faccessat2),
 };

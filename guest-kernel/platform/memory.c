@@ -58,5 +58,12 @@ uint64_t memory_physical(const void *backing, uint64_t size, uint64_t *contiguou
     *contiguous = size < rest ? size : rest;
     return parts[i].pa + (va - parts[i].va);
   }
+  /* The root file tree lies outside the window, in one piece of the direct map. */
+  uint64_t tree = (uint64_t)boot_facts.root_cpio;
+  if (va >= tree && va - tree < boot_facts.root_cpio_size) {
+    uint64_t end = (tree + boot_facts.root_cpio_size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1), rest = end - va;
+    *contiguous = size < rest ? size : rest;
+    return va - KERNEL_BASE;
+  }
   return 0;
 }

@@ -54,7 +54,10 @@ struct memory_window platform_memory(void) { return window; }
 
 int platform_map_program(uint64_t va, uint8_t *backing, size_t pages, unsigned prot) {
   bool in_window = backing >= window.base && backing + pages * 4096 <= window.base + window.size;
-  if (!in_window || !pages || !prot || (uintptr_t)backing % 4096) abort();
+  /* Or where the root file tree lies, whose last page is only partly its own. */
+  const uint8_t *tree = boot_facts.root_cpio;
+  bool in_tree = backing >= tree && backing + (pages - 1) * 4096 < tree + boot_facts.root_cpio_size;
+  if ((!in_window && !in_tree) || !pages || !prot || (uintptr_t)backing % 4096) abort();
   return va % 4096 || va < 0x10000 || va >= 0x600000000000 || pages > (0x600000000000 - va) / 4096 ? -22 : 0;
 }
 

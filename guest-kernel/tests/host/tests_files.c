@@ -281,6 +281,7 @@ static void devices(void) {
   CHECK(CALL(SYS_write, (uint64_t)fd, P(buffer()), 50) == 50 && CALL(SYS_read, (uint64_t)fd, P(buffer()), 50) == 0);
   fd = open_file("/dev/urandom", O_RDONLY);
   CHECK(CALL(SYS_read, (uint64_t)fd, P(buffer()), 50) == 50);
+  CHECK(open_file("/dev/tty", O_RDWR) == -ENXIO);
   CHECK(CALL(SYS_mknod, path("/disk"), S_IFBLK | 0600, 0x800) == 0);
   CHECK(open_file("/disk", O_RDONLY) >= 0);
   CHECK(CALL(SYS_mknod, path("/odd"), S_IFCHR | 0600, 0x7777) == 0);

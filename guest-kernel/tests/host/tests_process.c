@@ -25,6 +25,7 @@ static void initial_stack(void) {
 static void unsupported_calls(void) {
   CHECK(CALL(SYS_fork) == -ENOSYS && CALL(SYS_vfork) == -ENOSYS && CALL(SYS_clone, 0) == -ENOSYS);
   CHECK(CALL(SYS_execve, path("/prog"), 0, 0) == -ENOSYS);
+  CHECK(CALL(SYS_execve, path("/none"), 0, 0) == -ENOENT && CALL(SYS_execve, path("/etc/motd"), 0, 0) == -EACCES);
   CHECK(CALL(SYS_socket, 2, 1, 0) == -ENOSYS);
   CHECK(CALL(9999) == -ENOSYS && CALL(-1) == -ENOSYS && CALL(SYS_fork) == -ENOSYS);
   const char *first = strstr(shim.log, "fork (57)");
