@@ -93,7 +93,7 @@ static void check_segments(struct elf *elf) {
 
 static bool loaded(const Elf64_Phdr *segment) { return segment->p_type == PT_LOAD && segment->p_memsz; }
 static bool shareable(const Elf64_Phdr *segment) {
-  return !(segment->p_flags & PF_W) && segment->p_filesz == segment->p_memsz;
+  return segment->p_flags & (PF_R | PF_X) && !(segment->p_flags & PF_W) && segment->p_filesz == segment->p_memsz;
 }
 static uint64_t page_start(uint64_t address) { return address & ~(PAGE_BYTES - 1); }
 

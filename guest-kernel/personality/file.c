@@ -69,7 +69,9 @@ ssize_t file_write(struct file *file, const void *bytes, size_t count) {
   return put;
 }
 
-unsigned file_poll(struct file *file) { return file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; }
+unsigned file_poll(struct file *file) {
+  return file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+}
 
 int file_check_mmap(const struct file *file, bool shared_writable) {
   if (!file_readable(file)) return -EACCES;

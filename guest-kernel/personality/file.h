@@ -49,7 +49,11 @@ int file_check_mmap(const struct file *file, bool shared_writable);
 /* Fills zeroed memory with what the file has from `offset` on. */
 void file_copy_out(const struct file *file, void *bytes, size_t count, uint64_t offset);
 
-static inline bool file_readable(const struct file *file) { return (file->flags & O_ACCMODE) != O_WRONLY && !(file->flags & O_PATH); }
-static inline bool file_writable(const struct file *file) { return (file->flags & O_ACCMODE) != O_RDONLY && !(file->flags & O_PATH); }
+static inline bool file_readable(const struct file *file) {
+  return (file->flags & O_ACCMODE) != O_WRONLY && !(file->flags & O_PATH);
+}
+static inline bool file_writable(const struct file *file) {
+  return (file->flags & O_ACCMODE) != O_RDONLY && !(file->flags & O_PATH);
+}
 
 #endif

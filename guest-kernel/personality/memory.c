@@ -13,25 +13,43 @@ static bool pages_have(size_t first, size_t count, unsigned state) {
   return true;
 }
 
+/* The placement that holds an address; a shared one comes first where a block of the window leaves room for it. */
+static const struct placement *placement_of(uint64_t address) {
+  for (size_t i = 0; i < placement_count; i++)
+    if (address - placements[i].address < placements[i].pages * PAGE_BYTES) return &placements[i];
+  return NULL;
+}
+
+/* The same as user_range() within one placement. */
+static void *range_within(const struct placement *place, uint64_t address, uint64_t last, unsigned rights) {
+  size_t offset = address - place->address;
+  if (place->shared) return (place->rights & rights) == rights ? (void *)(uintptr_t)(place->shared + offset) : NULL;
+  size_t first = place->backing + offset / PAGE_BYTES;
+  size_t count = place->backing + (last - place->address) / PAGE_BYTES - first + 1;
+  return pages_have(first, count, PAGE_PLACED | rights) ? page_address(place->backing) + offset : NULL;
+}
+
+/* Placements next to each other for the program may lie apart for us: then the range is used where the program sees it. */
+static void *range_across(uint64_t address, uint64_t last, unsigned rights) {
+  for (uint64_t at = address, end; at <= last; at = end + 1) {
+    const struct placement *place = placement_of(at);
+    if (!place) return NULL;
+    end = place->address + place->pages * PAGE_BYTES - 1;
+    end = end < last ? end : last;
+    void *range = range_within(place, at, end, rights);
+    if (!range || (at == address && end == last)) return range;
+  }
+  return (void *)(uintptr_t)address;
+}
+
 void *user_range(uint64_t address, size_t size, unsigned rights) {
   if (size == 0) return window_base;
   uint64_t last;
   if (__builtin_add_overflow(address, size - 1, &last)) return NULL;
   uint64_t window = (uintptr_t)window_base;
-  if (address >= window && last < window + window_pages * PAGE_BYTES) {
-    size_t first = page_index(address);
-    return pages_have(first, page_index(last) - first + 1, PAGE_PROGRAM | rights) ? (void *)(uintptr_t)address : NULL;
-  }
-  for (size_t i = 0; i < placement_count; i++) {
-    const struct placement *place = &placements[i];
-    if (address < place->address || last >= place->address + place->pages * PAGE_BYTES) continue;
-    size_t offset = address - place->address;
-    if (place->shared) return (place->rights & rights) == rights ? (void *)(uintptr_t)(place->shared + offset) : NULL;
-    size_t first = place->backing + offset / PAGE_BYTES;
-    size_t count = place->backing + (last - place->address) / PAGE_BYTES - first + 1;
-    return pages_have(first, count, PAGE_PLACED | rights) ? page_address(place->backing) + offset : NULL;
-  }
-  return NULL;
+  if (address < window || last >= window + window_pages * PAGE_BYTES) return range_across(address, last, rights);
+  size_t first = page_index(address);
+  return pages_have(first, page_index(last) - first + 1, PAGE_PROGRAM | rights) ? (void *)(uintptr_t)address : NULL;
 }
 
 int copy_from_user(void *to, uint64_t from, size_t size) {
@@ -86,13 +104,6 @@ int memory_share(uint64_t address, const uint8_t *bytes, size_t pages, unsigned 
   placements[placement_count++] =
       (struct placement){.address = address, .pages = pages, .shared = bytes, .rights = rights};
   return 0;
-}
-
-/* The placement that holds an address; a shared one comes first where a block of the window leaves room for it. */
-static const struct placement *placement_of(uint64_t address) {
-  for (size_t i = 0; i < placement_count; i++)
-    if (address - placements[i].address < placements[i].pages * PAGE_BYTES) return &placements[i];
-  return NULL;
 }
 
 bool memory_shared(uint64_t address) {

@@ -69,7 +69,10 @@ void proc_uptime(struct text *text) {
   text_add(text, "%lu.%02lu 0.00\n", hundredths / 100, hundredths % 100);
 }
 
-void proc_version(struct text *text) { text_add(text, "Linux version %s (Cloister unikernel) %s\n", UNIKERNEL_RELEASE, UNIKERNEL_VERSION); }
+void proc_version(struct text *text) {
+  text_add(text, "Linux version %s (Cloister unikernel) %s\n", UNIKERNEL_RELEASE, UNIKERNEL_VERSION);
+}
+
 void proc_hostname(struct text *text) { text_add(text, "%s\n", process.hostname); }
 void proc_osrelease(struct text *text) { text_add(text, "%s\n", UNIKERNEL_RELEASE); }
 void proc_ostype(struct text *text) { text_add(text, "Linux\n"); }

@@ -90,7 +90,8 @@ void signal_terminate(int signo) {
 
 /* Faults come before what others sent, lowest number first after that. */
 static int next_signal(void) {
-  const uint64_t faults = SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGTRAP);
+  const uint64_t faults =
+    SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGTRAP);
   uint64_t set = deliverable(signals.pending);
   if (set & faults) set &= faults;
   if (!set) return 0;

@@ -187,8 +187,9 @@ int64_t sys_ioctl(const uint64_t arg[6]) {
     }
     case FIONREAD: {
       int waiting;
+      size_t size = file->inode->data.size;
       if (file->ops == &pipe_ops) waiting = (int)pipe_waiting(file);
-      else if (file->ops == &regular_ops) waiting = (int)(file->inode->data.size - min_size(file->offset, file->inode->data.size));
+      else if (file->ops == &regular_ops) waiting = (int)(size - min_size(file->offset, size));
       else break;
       return copy_to_user(arg[2], &waiting, sizeof waiting);
     }

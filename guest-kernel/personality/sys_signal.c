@@ -106,7 +106,8 @@ int64_t sys_rt_sigreturn(const uint64_t arg[6]) {
 int64_t sys_sigaltstack(const uint64_t arg[6]) {
   stack_t stack, before = signals.alternate;
   bool running = syscall_regs->rsp - (uintptr_t)before.ss_sp < before.ss_size;
-  before.ss_flags = !before.ss_size ? SS_DISABLE : (int)(((unsigned)before.ss_flags & SS_AUTODISARM) | (running ? SS_ONSTACK : 0));
+  unsigned flags = ((unsigned)before.ss_flags & SS_AUTODISARM) | (running ? SS_ONSTACK : 0);
+  before.ss_flags = before.ss_size ? (int)flags : SS_DISABLE;
   if (arg[0]) {
     if (copy_from_user(&stack, arg[0], sizeof stack)) return -EFAULT;
     if (running) return -EPERM;

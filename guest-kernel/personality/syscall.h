@@ -41,6 +41,12 @@ syscall_function sys_getdents64, sys_getdents, sys_mkdir, sys_mkdirat, sys_rmdir
 /* sys_file.c */
 syscall_function sys_read, sys_write, sys_pread64, sys_pwrite64, sys_readv, sys_writev, sys_preadv, sys_pwritev,
   sys_preadv2, sys_pwritev2, sys_lseek;
+/* sys_identity.c */
+syscall_function sys_getuid, sys_getgid, sys_setuid, sys_setgid, sys_setreuid, sys_setregid, sys_setresuid,
+  sys_setresgid, sys_getresuid, sys_getresgid, sys_getgroups, sys_setgroups, sys_capget;
+/* sys_machine.c */
+syscall_function sys_prlimit64, sys_getrlimit, sys_setrlimit, sys_getrusage, sys_sysinfo, sys_uname,
+  sys_sethostname;
 /* sys_memory.c */
 syscall_function sys_brk, sys_mmap, sys_munmap, sys_mprotect, sys_mremap, sys_madvise, sys_mincore, sys_msync,
   sys_mlock, sys_mlockall;
@@ -51,13 +57,9 @@ syscall_function sys_unlink, sys_unlinkat, sys_link, sys_linkat, sys_symlink, sy
 syscall_function sys_open, sys_openat, sys_creat, sys_close, sys_close_range, sys_dup, sys_dup2, sys_dup3,
   sys_pipe2, sys_pipe, sys_fcntl, sys_flock, sys_ioctl;
 /* sys_process.c */
-syscall_function sys_exit, sys_getpid, sys_getppid, sys_getpgid, sys_setpgid, sys_setsid, sys_getuid, sys_getgid,
-  sys_setuid, sys_setgid, sys_setreuid, sys_setregid, sys_setresuid, sys_setresgid, sys_getresuid, sys_getresgid,
-  sys_getgroups, sys_setgroups, sys_capget, sys_prlimit64, sys_getrlimit, sys_setrlimit, sys_getrusage,
-  sys_sysinfo, sys_uname, sys_sethostname, sys_prctl, sys_arch_prctl, sys_set_tid_address, sys_set_robust_list,
-  sys_futex, sys_sched_getaffinity, sys_sched_setaffinity, sys_getcpu, sys_nothing, sys_getrandom, sys_rseq,
-  sys_execve, sys_wait4,
-  sys_syslog;
+syscall_function sys_exit, sys_getpid, sys_getppid, sys_getpgid, sys_setpgid, sys_setsid, sys_prctl,
+  sys_arch_prctl, sys_set_tid_address, sys_set_robust_list, sys_futex, sys_sched_getaffinity,
+  sys_sched_setaffinity, sys_getcpu, sys_nothing, sys_getrandom, sys_rseq, sys_execve, sys_wait4, sys_syslog;
 /* sys_signal.c */
 syscall_function sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigpending, sys_pause, sys_rt_sigsuspend,
   sys_rt_sigtimedwait, sys_rt_sigreturn, sys_sigaltstack, sys_kill, sys_tkill, sys_tgkill, sys_rt_sigqueueinfo;

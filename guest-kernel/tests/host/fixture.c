@@ -11,10 +11,12 @@ static void append(struct archive *archive, const void *bytes, size_t count) {
 
 void archive_add(struct archive *archive, const char *name, uint32_t mode, const void *bytes, size_t count) {
   static uint32_t inode;
-  char header[111 + 256];
-  int length = snprintf(header, sizeof header, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x%s", ++inode, mode,
-                        0u, 0u, 1u, 1600000000u, count, 0u, 0u, 0u, 0u, strlen(name) + 1, 0u, name);
-  append(archive, header, (size_t)length + 1);
+  char header[110 + 4096] = {0};
+  size_t name_size = strlen(name) + 1, at = archive->length + 110;
+  if (count >= 4096) name_size += (4096 - (at + name_size) % 4096) % 4096;
+  snprintf(header, sizeof header, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x%s", ++inode, mode, 0u, 0u, 1u,
+           1600000000u, count, 0u, 0u, 0u, 0u, name_size, 0u, name);
+  append(archive, header, 110 + name_size);
   if (count) append(archive, bytes, count);
 }
 
@@ -24,14 +26,16 @@ void fixture_elf(uint8_t elf[ELF_BYTES]) {
   Elf64_Ehdr header = {
     .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
     .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = EV_CURRENT, .e_entry = 0x400100,
-    .e_phoff = sizeof header, .e_ehsize = sizeof header, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1,
+    .e_phoff = sizeof header, .e_ehsize = sizeof header, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = ELF_SEGMENTS,
   };
-  Elf64_Phdr segment = {
-    .p_type = PT_LOAD, .p_flags = PF_R | PF_W | PF_X, .p_vaddr = 0x400000, .p_filesz = ELF_BYTES, .p_memsz = 0x3000, .p_align = 0x1000,
+  const Elf64_Phdr segments[ELF_SEGMENTS] = {
+    {.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 0x400000, .p_filesz = 0x1000, .p_memsz = 0x1000, .p_align = 0x1000},
+    {.p_type = PT_LOAD, .p_flags = PF_R, .p_offset = 0x1000, .p_vaddr = 0x401000, .p_filesz = 0xff0, .p_memsz = 0xff0},
+    {.p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_offset = 0x2000, .p_vaddr = 0x402000, .p_filesz = 0x1000, .p_memsz = 0x2000},
   };
   memset(elf, 0, ELF_BYTES);
   memcpy(elf, &header, sizeof header);
-  memcpy(elf + sizeof header, &segment, sizeof segment);
+  memcpy(elf + sizeof header, segments, sizeof segments);
 }
 
 void fixture_tree(struct archive *archive) {

@@ -7,14 +7,16 @@
 
 /* An archive being written. */
 struct archive {
-  uint8_t bytes[1 << 16];
+  _Alignas(4096) uint8_t bytes[1 << 16];
   size_t length;
 };
+/* Contents of a page or more begin on a page, as Cloister has it: the name is padded. */
 void archive_add(struct archive *archive, const char *name, uint32_t mode, const void *bytes, size_t count);
 void archive_end(struct archive *archive);
 
-#define ELF_BYTES 512u
-/* A static program of one segment at 4 MiB, bytes beyond the headers zero. */
+#define ELF_BYTES 0x3000u
+#define ELF_SEGMENTS 3
+/* A static program at 4 MiB, bytes beyond the headers zero: a page to execute, one to read, one to write and one of bss. */
 void fixture_elf(uint8_t elf[ELF_BYTES]);
 /* /prog, /etc/motd ("welcome\n"), /etc/link -> motd, /empty (a directory). */
 void fixture_tree(struct archive *archive);

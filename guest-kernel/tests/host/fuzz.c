@@ -32,7 +32,7 @@ static uint8_t *memory; /* of the program: 256 KiB */
 
 static uint64_t pointer(void) {
   struct memory_window window = platform_memory();
-  const uint64_t edges[] = {0, 1, 4096, 0x400000, 0x402ff8, 0x403000, 0x5fffffffe000, (uintptr_t)window.base, 1ull << 47,
+  const uint64_t edges[] = {0, 1, 4096, 0x400000, 0x402ff8, 0x404000, 0x5fffffffe000, (uintptr_t)window.base, 1ull << 47,
                             (uintptr_t)window.base + window.size - 1, UINT64_MAX, UINT64_MAX - 4095, (uintptr_t)&state};
   if (draw() % 8 == 0) return CHOOSE(edges);
   if (draw() % 16 == 0) return (uintptr_t)window.base + draw() % window.size;
@@ -40,8 +40,8 @@ static uint64_t pointer(void) {
 }
 
 static uint64_t number(void) {
-  static const uint64_t edges[] = {0, 1, 2, 3, 7, 8, 16, 255, 256, 1023, 1024, 4095, 4096, 4097, 65536, 1 << 20, INT32_MAX, UINT32_MAX,
-                                   INT64_MAX, UINT64_MAX, (uint64_t)INT64_MIN, (uint64_t)-100, 0x100000000};
+  static const uint64_t edges[] = {0, 1, 2, 3, 7, 8, 16, 255, 256, 1023, 1024, 4095, 4096, 4097, 65536, 1 << 20, INT32_MAX,
+                                   UINT32_MAX, INT64_MAX, UINT64_MAX, (uint64_t)INT64_MIN, (uint64_t)-100, 0x100000000};
   if (draw() % 3 == 0) return CHOOSE(edges);
   return draw() >> (draw() % 64);
 }
@@ -73,8 +73,10 @@ static uint64_t argument(void) {
 
 /* Something sensible in every slot: paths, times, vectors; noise in between. */
 static void fill_memory(void) {
-  static const char *const paths[] = {"/etc/motd", "/etc/link", "/", ".", "..", "/proc/self/fd/3", "/dev/zero", "/dev/urandom", "/empty",
-                                      "/a/b/../c", "x", "y", "/tmp/x", "/tmp", "/proc/1/maps", "/proc/self/exe", "/dev/stdin", "fifo", "d", "d/e", ""};
+  static const char *const paths[] = {
+    "/etc/motd", "/etc/link", "/", ".", "..", "/proc/self/fd/3", "/dev/zero", "/dev/urandom", "/empty", "/a/b/../c", "x",
+    "y", "/tmp/x", "/tmp", "/proc/1/maps", "/proc/self/exe", "/dev/stdin", "fifo", "d", "d/e", "",
+  };
   for (size_t i = 0; i < SLOTS; i++) {
     uint8_t *at = memory + i * SLOT_BYTES;
     uint64_t words[SLOT_BYTES / 8];
@@ -91,8 +93,10 @@ static void fill_memory(void) {
 /* The program's memory, anew when the program unmapped or protected some of it. */
 static bool take_memory(void) {
   const uint64_t rights = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
-  int64_t at = shim_call(SYS_mmap, (const uint64_t[6]){(uintptr_t)memory, MEMORY_BYTES, rights, flags | MAP_FIXED, (uint64_t)-1, 0});
-  if (at < 0 && at > -4096) at = shim_call(SYS_mmap, (const uint64_t[6]){0, MEMORY_BYTES, rights, flags, (uint64_t)-1, 0});
+  const uint64_t same[6] = {(uintptr_t)memory, MEMORY_BYTES, rights, flags | MAP_FIXED, (uint64_t)-1};
+  const uint64_t other[6] = {0, MEMORY_BYTES, rights, flags, (uint64_t)-1};
+  int64_t at = shim_call(SYS_mmap, same);
+  if (at < 0 && at > -4096) at = shim_call(SYS_mmap, other);
   if (at < 0 && at > -4096) return false;
   memory = (uint8_t *)at;
   return true;
@@ -145,10 +149,10 @@ static int fuzz_elf(uint64_t count) {
     fixture_elf(elf);
     for (uint64_t i = 1 + draw() % 4; i > 0; i--) {
       /* Mostly whole fields of the two headers, with telling values. */
-      size_t field = sizeof(Elf64_Ehdr) + draw() % 7 * 8;
+      size_t field = sizeof(Elf64_Ehdr) + draw() % (7 * ELF_SEGMENTS) * 8;
       uint64_t value = draw() % 2 ? number() : (number() & ~4095ull) + draw() % 2 * 0x400000;
       if (draw() % 3) memcpy(elf + field, &value, 8);
-      else elf[draw() % (sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr))] = (uint8_t)draw();
+      else elf[draw() % (sizeof(Elf64_Ehdr) + ELF_SEGMENTS * sizeof(Elf64_Phdr))] = (uint8_t)draw();
     }
     archive.length = 0;
     archive_add(&archive, "prog", 0100755, elf, draw() % 8 ? sizeof elf : draw() % sizeof elf);

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 struct shim shim;
 struct boot_facts boot_facts;
 struct program_regs shim_regs;
 static struct memory_window window;
+static int window_fd;
 static uint64_t fs_base, random_state = 1;
 static unsigned sleeps; /* in one system call */
 
@@ -22,7 +24,9 @@ static void leave(enum departure departure) {
 
 enum departure shim_boot(const uint8_t *cpio, size_t size, struct program_args args, size_t memory) {
   window.size = memory;
-  window.base = mmap(NULL, memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  window_fd = memfd_create("window", MFD_CLOEXEC);
+  if (window_fd < 0 || ftruncate(window_fd, (off_t)memory)) abort();
+  window.base = mmap(NULL, memory, PROT_READ | PROT_WRITE, MAP_SHARED, window_fd, 0);
   if (window.base == MAP_FAILED) abort();
   boot_facts = (struct boot_facts){.root_cpio = cpio, .root_cpio_size = size, .command_line = "test", .ram_bytes = memory};
   shim.args = args;
@@ -52,13 +56,26 @@ int64_t shim_call(long number, const uint64_t arguments[6]) {
 void platform_wait_args(struct program_args *args) { *args = shim.args; }
 struct memory_window platform_memory(void) { return window; }
 
+/* Where nothing of the host's is in the way, the program's addresses are real. */
+static void map_alias(uint64_t va, const uint8_t *backing, size_t pages, unsigned prot, bool in_window) {
+  int flags = MAP_FIXED_NOREPLACE | (in_window ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS);
+  off_t offset = in_window ? backing - window.base : 0;
+  int rights = in_window ? (int)prot & (PROT_READ | PROT_WRITE) : PROT_READ | PROT_WRITE;
+  void *at = mmap((void *)va, pages * 4096, rights, flags, in_window ? window_fd : -1, offset);
+  if (at == MAP_FAILED || in_window) return;
+  memcpy(at, backing, pages * 4096);
+  mprotect(at, pages * 4096, PROT_READ);
+}
+
 int platform_map_program(uint64_t va, uint8_t *backing, size_t pages, unsigned prot) {
   bool in_window = backing >= window.base && backing + pages * 4096 <= window.base + window.size;
   /* Or where the root file tree lies, whose last page is only partly its own. */
   const uint8_t *tree = boot_facts.root_cpio;
   bool in_tree = backing >= tree && backing + (pages - 1) * 4096 < tree + boot_facts.root_cpio_size;
   if ((!in_window && !in_tree) || !pages || !prot || (uintptr_t)backing % 4096) abort();
-  return va % 4096 || va < 0x10000 || va >= 0x600000000000 || pages > (0x600000000000 - va) / 4096 ? -22 : 0;
+  if (va % 4096 || va < 0x10000 || va >= 0x600000000000 || pages > (0x600000000000 - va) / 4096) return -22;
+  map_alias(va, backing, pages, prot, in_window);
+  return 0;
 }
 
 void platform_activate_program(void) {}

@@ -104,7 +104,7 @@ static void bad_pointers(void) {
   struct memory_window window = platform_memory();
   static int kernel_data;
   const uint64_t bad[] = {0, 1, 4095, 0x10000, P(window.base), P(window.base) + window.size - 8, P(window.base) + window.size,
-                          P(&kernel_data), 1ul << 47, UINT64_MAX, UINT64_MAX - 7, 0x403000, 0xffff800000000000};
+                          P(&kernel_data), 1ul << 47, UINT64_MAX, UINT64_MAX - 7, 0x404000, 0xffff800000000000};
   int64_t fd = open_file("/etc/motd", O_RDWR);
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     uint64_t p = bad[i];
@@ -138,11 +138,24 @@ static void bad_pointers(void) {
 
 static void image_rights(void) {
   CHECK(CALL(SYS_write, 1, 0x400000, 4) == 4 && !memcmp(shim.output, "\177ELF", 4));
-  CHECK(CALL(SYS_write, 1, 0x400000, 0x3000) == 0x3000);
-  CHECK(CALL(SYS_write, 1, 0x400000, 0x3001) == -EFAULT);
-  CHECK(CALL(SYS_mprotect, 0x400000, 0x1000, PROT_READ) == 0);
-  CHECK(CALL(SYS_read, 0, 0x400000, 4) == -EFAULT);
-  CHECK(CALL(SYS_mprotect, 0x400000, 0x1000, PROT_READ | PROT_WRITE) == 0);
+  CHECK(CALL(SYS_write, 1, 0x402000, 0x2000) == 0x2000);
+  CHECK(CALL(SYS_write, 1, 0x402000, 0x2001) == -EFAULT);
+  CHECK(CALL(SYS_read, 0, 0x400000, 4) == -EFAULT && CALL(SYS_read, 0, 0x401000, 4) == -EFAULT);
+  CHECK(CALL(SYS_mprotect, 0x400000, 0x2000, PROT_READ) == 0);
+  CHECK(CALL(SYS_mprotect, 0x400000, 0x1000, PROT_READ | PROT_WRITE) == -EACCES);
+  CHECK(CALL(SYS_mprotect, 0x402000, 0x1000, PROT_READ) == 0);
+  CHECK(CALL(SYS_read, 0, 0x402000, 4) == -EFAULT);
+  CHECK(CALL(SYS_mprotect, 0x402000, 0x1000, PROT_READ | PROT_WRITE) == 0);
+  shim.input = "data", shim.input_length = 4;
+  CHECK(CALL(SYS_read, 0, 0x402000, 4) == 4 && CALL(SYS_write, 1, 0x402000, 4) == 4);
+  int64_t fd = open_file("/prog", O_RDONLY); /* the file is not what the program writes into its memory */
+  CHECK(CALL(SYS_pread64, (uint64_t)fd, P(buffer()), 4, 0x2000) == 4 && !memcmp(buffer(), "\0\0\0\0", 4));
+}
+
+static void ranges_across_segments(void) {
+  CHECK(CALL(SYS_write, 1, 0x400000, 0x4000) == 0x4000 && !memcmp(shim.output, "\177ELF", 4));
+  CHECK(CALL(SYS_write, 1, 0x400ff0, 0x20) == 0x20 && CALL(SYS_write, 1, 0x400000, 0x4001) == -EFAULT);
+  CHECK(CALL(SYS_getrandom, 0x401ff0, 0x20, 0) == -EFAULT && CALL(SYS_getrandom, 0x402ff0, 0x20, 0) == 0x20);
 }
 
 static void does_not_leak(void) {
@@ -176,6 +189,7 @@ const struct test memory_tests[] = {
   {"mprotect counts for system calls", rights_are_kept},
   {"a pointer that is not the program's is EFAULT in every call", bad_pointers},
   {"the image is the program's with the rights of its segments", image_rights},
+  {"a range may cross segments that lie apart in the kernel's memory", ranges_across_segments},
   {"files, maps, directories and pipes leave no memory behind", does_not_leak},
   {0},
 };

@@ -16,7 +16,7 @@ static void initial_stack(void) {
   uint64_t seen[64] = {0};
   for (const uint64_t *at = words + 7; at[0]; at += 2)
     if (at[0] < 64) seen[at[0]] = at[1];
-  CHECK(seen[3] == 0x400040 && seen[4] == 56 && seen[5] == 1 && seen[6] == 4096 && seen[9] == 0x400100);
+  CHECK(seen[3] == 0x400040 && seen[4] == 56 && seen[5] == ELF_SEGMENTS && seen[6] == 4096 && seen[9] == 0x400100);
   CHECK(!strcmp(TEXT(seen[31]), "/prog") && !strcmp(TEXT(seen[15]), "x86_64"));
   CHECK(seen[17] == 100 && seen[25] && seen[51] > 500);
 #undef TEXT

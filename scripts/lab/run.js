@@ -1,0 +1,114 @@
+/**
+ * Runs a command in the SVM lab: `node scripts/lab/run.js [--timeout SECONDS] [COMMAND]`. QEMU emulates an AMD processor
+ * with SVM; the Linux in it has kvm_amd and sees this host's files, read-only. Standard streams and exit status are the
+ * command's; 124 when the time was over, 125 when the lab failed. Without a command, a shell. docs/svm-lab.md
+ */
+import { execFileSync, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+const TIMED_OUT = 124
+const FAILED = 125
+const STREAMS = ['stdin', 'stdout', 'stderr', 'status']
+/** The first descriptor after the standard ones. */
+const FIRST_STREAM_FD = 3
+
+const { values, positionals } = parseArgs({
+  options: {
+    timeout: { type: 'string', default: '900' },
+    cpus: { type: 'string', default: '2' },
+    memory: { type: 'string', default: '4096' },
+  },
+  allowPositionals: true,
+})
+const command = positionals.join(' ')
+const interactive = command === ''
+
+const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`
+const fail = (why) => {
+  process.stderr.write(`lab: ${why}\n`)
+  process.exit(FAILED)
+}
+
+/** The environment is the lab's own but for a few words; NODE_EXTRA_CA_CERTS costs seconds there. */
+function script() {
+  const kept = ['PATH', 'HOME', 'USER', 'TERM', 'LANG'].filter((name) => process.env[name])
+  const settings = kept.map((name) => `${name}=${quote(process.env[name])}`).join(' ')
+  const { columns, rows } = process.stdout
+  const size = columns ? `stty cols ${columns} rows ${rows}` : ':'
+  const shell = `${size}; echo 'The lab. Leave with exit, or Ctrl-A x.'; exec bash -i || exec sh -i`
+  return `cd ${quote(process.cwd())} && export ${settings} && { ${interactive ? shell : command}\n}`
+}
+
+function files() {
+  const output = (file, ...args) =>
+    execFileSync(fileURLToPath(new URL(file, import.meta.url)), args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }).trim()
+  const kernel = output('kernel.sh')
+  return { kernel: `${kernel}/vmlinuz`, initramfs: output('initramfs.sh', kernel) }
+}
+
+function machine({ kernel, initramfs }) {
+  const port = (name, index) => [
+    ...['-chardev', `socket,id=${name},fd=${FIRST_STREAM_FD + index}`],
+    ...['-device', `virtserialport,chardev=${name},name=${name}`],
+  ]
+  const console = interactive ? ['-serial', 'mon:stdio'] : ['-serial', 'file:/dev/stderr']
+  return [
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+    ...['-M', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', values.cpus, '-m', values.memory],
+    ...['-kernel', kernel, '-initrd', initramfs],
+    ...['-append', 'console=ttyS0 panic=-1 mitigations=off quiet'],
+    ...['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'],
+    // QEMU reads a comma in an option's value where there are two.
+    ...['-fw_cfg', `name=opt/cloister/script,string=${script().replaceAll(',', ',,')}`],
+    ...['-device', 'virtio-serial-pci', ...console, ...(interactive ? [] : STREAMS.flatMap(port))],
+  ]
+}
+
+// QEMU dies with this process, however it dies.
+const qemu = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...machine(files())], {
+  stdio: interactive ? 'inherit' : ['ignore', 'ignore', 'inherit', ...STREAMS.map(() => 'pipe')],
+})
+qemu.on('error', (error) => fail(`${error.message}. Debian's qemu-system-x86 and util-linux have what it takes.`))
+
+let ended
+const end = (status) => {
+  ended ??= status
+  qemu.kill('SIGKILL')
+}
+const timer = setTimeout(() => {
+  process.stderr.write(`lab: the time limit of ${values.timeout} s is over.\n`)
+  end(TIMED_OUT)
+}, Number(values.timeout) * 1000)
+for (const [signal, number] of [
+  ['SIGHUP', 1],
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+]) {
+  process.on(signal, () => end(128 + number))
+}
+
+let said = ''
+if (!interactive) {
+  const [stdin, stdout, stderr, status] = STREAMS.map((_, index) => qemu.stdio[FIRST_STREAM_FD + index])
+  for (const stream of [stdin, stdout, stderr, status]) stream.on('error', () => {}) // QEMU is gone: its status says why
+  process.stdin.pipe(stdin)
+  stdout.pipe(process.stdout, { end: false })
+  stderr.pipe(process.stderr, { end: false })
+  status.setEncoding('utf8').on('data', (text) => {
+    said += text
+  })
+}
+
+qemu.on('close', (code, signal) => {
+  clearTimeout(timer)
+  process.stdin.unref?.()
+  if (ended === undefined && interactive) process.exitCode = code ?? FAILED
+  else if (ended === undefined && !/^\d+\n$/.test(said)) {
+    process.stderr.write(`lab: it ended without a status (QEMU: ${signal ?? code}).\n`)
+    process.exitCode = FAILED
+  } else process.exitCode = ended ?? Number(said)
+})
