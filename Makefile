@@ -2,10 +2,12 @@
 #   make demo     see it work: checks the host, then one program at every isolation level, compared
 #   make test     lint, types, unit tests, guest tests
 #   make build    what bin/cloister needs      make bench    the benchmarks (one: BENCH=cold-run)
+#   make lab      a shell on emulated SVM hardware (one command: CMD='...')    make test-svm   the guest tests there
 #   make install  PREFIX=/usr/local: a link to bin/cloister
 
 .DEFAULT_GOAL := build
 PREFIX ?= /usr/local
+LAB_TIMEOUT ?= 3600
 BENCH ?= $(patsubst bench/%.ts,%,$(filter-out bench/report.ts,$(wildcard bench/*.ts)))
 
 setup:
@@ -29,6 +31,17 @@ bench: build
 	@node_modules/.bin/tsc
 	@for bench in $(BENCH); do echo "== $$bench"; node build/bench/$$bench.js $(ARGS) || exit 1; done
 
+# docs/svm-lab.md. One at a time, one after the other: everything is slow there.
+lab: export LAB_COMMAND = $(value CMD)
+lab: build
+	@node scripts/lab/run.js --timeout $(LAB_TIMEOUT) "$$LAB_COMMAND"
+
+SVM_TESTS ?= build/test/guest/*.test.js build/test/cli/run.test.js build/test/cli/doctor.test.js \
+  build/test/kvm-bindings/*.test.js
+test-svm: build
+	@node_modules/.bin/tsc
+	@node scripts/lab/run.js --timeout 3600 'node scripts/test.js --serial --concurrency 1 --timeout 10m $(SVM_TESTS)'
+
 lint: setup
 	@node_modules/.bin/biome check .
 	@node_modules/.bin/tsc --noEmit
@@ -46,4 +59,4 @@ clean:
 	@$(MAKE) --no-print-directory -s -C guest-kernel clean
 	@$(MAKE) --no-print-directory -s -C rootfs clean
 
-.PHONY: setup build demo test bench lint format install clean
+.PHONY: setup build demo test bench lab test-svm lint format install clean

@@ -15,7 +15,7 @@ if [ ! -e "$file" ]; then
   trap 'exit 130' INT TERM HUP
   mkdir -p "$work/tree/bin" "$work/tree/proc" "$work/tree/sys" "$work/tree/dev" "$work/tree/run"
   cp "$busybox" "$work/tree/bin/busybox"
-  cp "$here/init" "$work/tree/init"
+  install -m 755 "$here/init" "$work/tree/init"
   cp -r "$kernel/modules" "$kernel/order" "$work/tree/"
   (cd "$work/tree" && find . | busybox cpio -o -H newc -R 0:0 >"$work/cpio" 2>/dev/null)
   rm -f "${kernel%/*}"/initramfs-*.cpio

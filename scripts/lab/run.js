@@ -9,7 +9,9 @@ import { parseArgs } from 'node:util'
 
 const TIMED_OUT = 124
 const FAILED = 125
-const STREAMS = ['stdin', 'stdout', 'stderr', 'status']
+/** Each a socket between QEMU and us: the serial console, and ports of a virtio-serial device. */
+const PORTS = ['stdin', 'stdout', 'stderr', 'status']
+const STREAMS = [...PORTS, 'console']
 /** The first descriptor after the standard ones. */
 const FIRST_STREAM_FD = 3
 
@@ -51,11 +53,13 @@ function files() {
 }
 
 function machine({ kernel, initramfs }) {
-  const port = (name, index) => [
-    ...['-chardev', `socket,id=${name},fd=${FIRST_STREAM_FD + index}`],
-    ...['-device', `virtserialport,chardev=${name},name=${name}`],
-  ]
-  const console = interactive ? ['-serial', 'mon:stdio'] : ['-serial', 'file:/dev/stderr']
+  const streams = interactive
+    ? ['-serial', 'mon:stdio']
+    : [
+        ...STREAMS.flatMap((name, index) => ['-chardev', `socket,id=${name},fd=${FIRST_STREAM_FD + index}`]),
+        ...['-device', 'virtio-serial-pci', '-serial', 'chardev:console'],
+        ...PORTS.flatMap((name) => ['-device', `virtserialport,chardev=${name},name=${name}`]),
+      ]
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-M', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', values.cpus, '-m', values.memory],
@@ -64,7 +68,7 @@ function machine({ kernel, initramfs }) {
     ...['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'],
     // QEMU reads a comma in an option's value where there are two.
     ...['-fw_cfg', `name=opt/cloister/script,string=${script().replaceAll(',', ',,')}`],
-    ...['-device', 'virtio-serial-pci', ...console, ...(interactive ? [] : STREAMS.flatMap(port))],
+    ...streams,
   ]
 }
 
@@ -93,13 +97,15 @@ for (const [signal, number] of [
 
 let said = ''
 if (!interactive) {
-  const [stdin, stdout, stderr, status] = STREAMS.map((_, index) => qemu.stdio[FIRST_STREAM_FD + index])
-  for (const stream of [stdin, stdout, stderr, status]) stream.on('error', () => {}) // QEMU is gone: its status says why
+  const [stdin, stdout, stderr, status, console] = STREAMS.map((_, index) => qemu.stdio[FIRST_STREAM_FD + index])
+  for (const stream of [stdin, stdout, stderr, status, console]) stream.on('error', () => {}) // QEMU is gone: its status says why
   process.stdin.pipe(stdin)
   stdout.pipe(process.stdout, { end: false })
   stderr.pipe(process.stderr, { end: false })
+  console.pipe(process.stderr, { end: false })
   status.setEncoding('utf8').on('data', (text) => {
     said += text
+    if (said.endsWith('\n')) qemu.kill('SIGKILL') // all output has passed before
   })
 }
 

@@ -1,6 +1,7 @@
 /** A comparison as people read it: host facts on top, then one table a question. */
 
 import type { Comparison, LevelResult } from '../compare/compare.ts'
+import type { Seen } from '../compare/isolation-probes.ts'
 import type { PhaseName } from '../compare/run-once.ts'
 import type { Summary } from '../compare/statistics.ts'
 import type { Isolation } from '../instance/run-spec.ts'
@@ -37,8 +38,11 @@ export function presentComparison(comparison: Comparison): string {
     renderTable(['MEMORY at rest, MiB', ...names], memoryRows(levels)),
     '',
     renderTable(
-      ['ISOLATION seen from inside', ...names],
-      comparison.isolation.map(({ question, seen }) => [question, ...names.map((name) => seenWords(seen[name]))]),
+      ['ISOLATION seen from inside (✓ as expected)', ...names],
+      comparison.isolation.map(({ question, expected, seen }) => [
+        question,
+        ...names.map((name) => seenWords(seen[name], expected[name])),
+      ]),
     ),
     '',
     sameOutcome
@@ -47,8 +51,8 @@ export function presentComparison(comparison: Comparison): string {
   ].join('\n')
 }
 
-const seenWords = (seen: { text: string; asExpected: boolean } | undefined) =>
-  seen ? `${seen.asExpected ? '' : '! '}${seen.text}` : ''
+const seenWords = (seen: Seen | undefined, expected: string) =>
+  seen ? (seen.asExpected ? `✓ ${seen.text}` : `✗ ${seen.text}, expected ${expected}`) : ''
 
 function timeRows(levels: readonly LevelResult[]): string[][] {
   const rows = (Object.keys(PHASE_WORDS) as PhaseName[]).map((phase) => {
