@@ -22,7 +22,7 @@ const LONGEST_DELAY_MS = 16
 
 export const createFdSink = (fd: number, { onClosed = () => {} }: FdSinkOptions = {}): FdSink => {
   const stats = fstatSync(fd)
-  const own = stats.isFIFO() || stats.isCharacterDevice() ? reopen(fd) : undefined
+  let own = stats.isFIFO() || stats.isCharacterDevice() ? reopen(fd) : undefined
   if (own === undefined && needsEvents(stats)) return createSocketSink(fd, onClosed)
 
   let closed = false
@@ -72,6 +72,7 @@ export const createFdSink = (fd: number, { onClosed = () => {} }: FdSinkOptions 
     close: () => {
       closed = true
       if (own !== undefined) closeSync(own)
+      own = undefined
     },
   }
 }

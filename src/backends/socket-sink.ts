@@ -57,6 +57,7 @@ export const createSocketSink = (fd: number, onClosed: (error: NodeJS.ErrnoExcep
     close: () => {
       closed = true
       settle()
+      socket.destroy()
     },
   }
 }

@@ -10,6 +10,7 @@ import { parseSize, parseWhole } from './quantities.ts'
 export const DEFAULT_MEMORY = '128M'
 /** Below this neither a guest kernel nor a container runtime gets anywhere. */
 const LEAST_MEMORY = 4 * 2 ** 20
+const PAGE_SIZE = 4096
 const MOST_CPUS = 64
 
 /** The name is the instance store's to give: the rest of the request is ready before it is asked. */
@@ -64,7 +65,8 @@ export function parseIsolation(asked: string | undefined, rootfs: string | undef
 
 export function parseMemory(asked: string): number {
   const bytes = parseSize(asked)
-  if (bytes >= LEAST_MEMORY) return bytes
+  // Memory comes in pages.
+  if (bytes >= LEAST_MEMORY) return Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE
   throw new UsageError(`Cannot run in ${asked} of memory: that is less than 4M.`, {
     hint: 'A bare number is bytes: write --memory 128M.',
   })

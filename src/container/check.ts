@@ -1,5 +1,6 @@
 /** What a container cannot be asked for, said before anything is made. */
 import { UsageError } from '../errors.ts'
+import { resolveLinks } from '../image/root-lookup.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
 
 /** The runtime's own first process needs more than 2 MiB before it becomes the program; docker draws the line here too. */
@@ -16,8 +17,10 @@ export function checkSpec({ name, memoryBytes, cpus, cwd, source }: RunSpec): vo
     })
   }
   if (!(cpus > 0)) throw new UsageError(`Cannot give container "${name}" ${cpus} processors.`)
-  // A working directory such as /proc/self/fd/7 has led out of containers (CVE-2024-21626).
-  if (!cwd.startsWith('/') || KERNEL_DIRECTORIES.test(cwd) || cwd.split('/').includes('..')) {
+  // A working directory such as /proc/self/fd/7, named or linked to, has led out of containers (CVE-2024-21626).
+  const leads = source.kind === 'rootfs' ? resolveLinks(source.directory, cwd).inside : cwd
+  const outside = KERNEL_DIRECTORIES.test(cwd) || KERNEL_DIRECTORIES.test(leads)
+  if (!cwd.startsWith('/') || outside || cwd.split('/').includes('..')) {
     throw new UsageError(`Cannot start container "${name}" in ${JSON.stringify(cwd)}.`, {
       hint: 'The working directory is an absolute path inside, without "..", and not below /proc or /sys.',
     })

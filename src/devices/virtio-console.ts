@@ -221,8 +221,10 @@ class Console implements VirtioConsole {
 
   #checkFlushed(): void {
     const host = this.#host
+    // A driver without ports may set the other queues up all the same: nobody serves them.
+    const served = this.#multiport ? this.#ports : this.#ports.slice(0, 1)
     // Without a host nothing more will be served: what is left stays unsent.
-    if (host && this.#ports.some((port, id) => port.sending || host.queue(queueOf(id, 'transmit')).waiting > 0)) return
+    if (host && served.some((port, id) => port.sending || host.queue(queueOf(id, 'transmit')).waiting > 0)) return
     for (const resolve of this.#flushWaiters.splice(0)) resolve()
   }
 }

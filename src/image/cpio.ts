@@ -3,7 +3,7 @@
  * The layout is planned first and then written straight into its place: file contents go from the host's file into
  * guest memory without passing through the JavaScript heap. Linux Documentation/driver-api/early-userspace/buffer-format.rst.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { HostError } from '../errors.ts'
 import { PAGE_SIZE } from '../memory/memory-map.ts'
 
@@ -21,22 +21,12 @@ export interface CpioEntry {
   readonly content?: { readonly bytes: Uint8Array } | { readonly file: string; readonly size: number }
 }
 
-/** Puts whole pages of a file at an offset of the archive without reading them. */
-export type MapFile = (at: number, length: number, fd: number, offset: number) => void
-
 export interface CpioArchive {
   readonly size: number
-  /**
-   * @param into exactly `size` bytes, zero-filled and beginning on a page
-   * @param mapFile where the archive goes into memory that can map files
-   */
-  write(into: Uint8Array, mapFile?: MapFile): void
+  /** @param into exactly `size` bytes, zero-filled and beginning on a page */
+  write(into: Uint8Array): void
 }
 
-/** Smaller files are read: a mapping costs more than a copy of a few pages. */
-const MAPPED_MIN = 64 * 1024
-/** Of the 65,530 mappings that Linux allows a process unless told otherwise (vm.max_map_count). */
-const MAPPINGS_MAX = 1024
 const HEADER_SIZE = 110
 const TRAILER = 'TRAILER!!!'
 /** Linux takes no longer name, its final NUL included (init/initramfs.c). */
@@ -71,18 +61,11 @@ export function planCpio(entries: readonly CpioEntry[]): CpioArchive {
   })
   return {
     size,
-    write(into, mapFile) {
-      let mappings = 0
+    write(into) {
       for (const { entry, name, nameSize, headerAt, nameAt, contentAt, length, inode } of rows) {
         encoder.encodeInto(header(entry, inode, length, nameSize), into.subarray(headerAt, nameAt))
         into.set(name, nameAt)
-        const mappable = mapFile && contentAt % PAGE_SIZE === 0 && length >= MAPPED_MIN && mappings < MAPPINGS_MAX
-        if (mappable) mappings++
-        writeContent(
-          entry,
-          into.subarray(contentAt, contentAt + length),
-          mappable ? (...file) => mapFile(contentAt, ...file) : undefined,
-        )
+        writeContent(entry, into.subarray(contentAt, contentAt + length))
       }
     },
   }
@@ -107,9 +90,7 @@ function header(entry: CpioEntry, inode: number, length: number, nameLength: num
   return `070701${fields.map((field) => (field >>> 0).toString(16).padStart(8, '0')).join('')}`
 }
 
-type MapPages = (length: number, fd: number, offset: number) => void
-
-function writeContent({ content, path }: CpioEntry, into: Uint8Array, mapPages: MapPages | undefined): void {
+function writeContent({ content, path }: CpioEntry, into: Uint8Array): void {
   if (content === undefined) return
   if ('bytes' in content) {
     into.set(content.bytes)
@@ -117,20 +98,13 @@ function writeContent({ content, path }: CpioEntry, into: Uint8Array, mapPages: 
   }
   const fd = openSync(content.file, 'r')
   try {
-    // The last page also holds what follows in the archive: only whole pages are mapped.
-    const pages = mapPages ? Math.floor(into.length / PAGE_SIZE) * PAGE_SIZE : 0
-    if (fstatSync(fd).size < into.length) throw becameShorter(path)
-    if (pages > 0) mapPages?.(pages, fd, 0)
-    let done = pages
+    let done = 0
     while (done < into.length) {
       const count = readSync(fd, into, done, into.length - done, done)
-      if (count === 0) throw becameShorter(path)
+      if (count === 0) throw new HostError(`Cannot read /${path}: the file became shorter while it was read.`)
       done += count
     }
   } finally {
     closeSync(fd)
   }
 }
-
-const becameShorter = (path: string) =>
-  new HostError(`Cannot read /${path}: the file became shorter while it was read.`)

@@ -26,6 +26,15 @@ export function findInRoot(
 }
 
 function follow(root: string, path: string): string | undefined {
+  const { inside, exists } = resolveLinks(root, path)
+  return exists ? posix.join(root, inside) : undefined
+}
+
+/**
+ * Where a path inside the root leads once its links are followed. From the first part that is not there on, the rest
+ * is taken as it is written: something may yet be mounted there.
+ */
+export function resolveLinks(root: string, path: string): { readonly inside: string; readonly exists: boolean } {
   const pending = path.split('/')
   let inside = '/'
   for (let links = 0; pending.length > 0; ) {
@@ -33,16 +42,17 @@ function follow(root: string, path: string): string | undefined {
     if (part === '' || part === '.') continue
     const next = posix.resolve(inside, part)
     const stat = lstatSync(posix.join(root, next), { throwIfNoEntry: false })
-    if (!stat) return undefined
+    const missing = () => ({ inside: posix.resolve(next, ...pending), exists: false })
+    if (!stat) return missing()
     if (!stat.isSymbolicLink()) {
-      if (pending.length > 0 && !stat.isDirectory()) return undefined
+      if (pending.length > 0 && !stat.isDirectory()) return missing()
       inside = next
       continue
     }
-    if (++links > MOST_LINKS) return undefined
+    if (++links > MOST_LINKS) return missing()
     const target = readlinkSync(posix.join(root, next))
     if (target.startsWith('/')) inside = '/'
     pending.unshift(...target.split('/'))
   }
-  return posix.join(root, inside)
+  return { inside, exists: true }
 }

@@ -2,22 +2,22 @@
 
 import type { BootModule } from '../boot/pvh.ts'
 import { EXIT, UsageError } from '../errors.ts'
+import type { GuestMemory } from '../memory/guest-memory.ts'
 import { MIB, PAGE_SIZE } from '../memory/memory-map.ts'
-import type { Ram } from '../memory/ram.ts'
 
 export interface BootModuleSource {
   readonly name: string
   readonly size: number
-  /**
-   * Fills a view of guest memory of exactly `size` bytes, zero and beginning on a page.
-   * @param mapFile puts whole pages of a file at an offset of the view, without reading them
-   */
-  write(into: Uint8Array, mapFile: (at: number, length: number, fd: number, offset: number) => void): void
+  /** Fills a view of guest memory of exactly `size` bytes, zero and beginning on a page. */
+  write(into: Uint8Array): void
 }
 
 /** @param kernelEnd first free address after the kernel image */
-export function placeModules(ram: Ram, sources: readonly BootModuleSource[], kernelEnd: number): BootModule[] {
-  const { memory } = ram
+export function placeModules(
+  memory: GuestMemory,
+  sources: readonly BootModuleSource[],
+  kernelEnd: number,
+): BootModule[] {
   const [low] = memory.regions
   let top = low!.size
   return sources.map(({ name, size, write }) => {
@@ -28,7 +28,7 @@ export function placeModules(ram: Ram, sources: readonly BootModuleSource[], ker
         { hint: 'Give the guest more with --memory.', exitCode: EXIT.outOfMemory },
       )
     }
-    write(memory.bytes(gpa, size), (at, length, fd, offset) => ram.mapFile(gpa + at, length, fd, offset))
+    write(memory.bytes(gpa, size))
     top = gpa
     return { gpa, size }
   })

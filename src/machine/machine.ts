@@ -76,7 +76,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     const kernel = loadKernel(config.kernel, ram.memory)
     const startInfo = writePvhBoot(ram.memory, {
       commandLine: [...transports.map((_, index) => virtioArgument(virtioSlot(index))), config.commandLine].join(' '),
-      modules: placeModules(ram, config.modules, kernel.end),
+      modules: placeModules(ram.memory, config.modules, kernel.end),
     })
 
     const cpuid = hostCpuidPolicy(kvm.supportedCpuid(), { tscDeadline: true, cpus: 1 })

@@ -2,17 +2,9 @@
  * Guest RAM: an anonymous file in memory (memfd), so that it can be mapped copy-on-write by a snapshot, handed to
  * another process, and costs nothing until the guest touches it.
  */
-import {
-  MAP_FIXED,
-  MAP_NORESERVE,
-  MAP_PRIVATE,
-  MAP_SHARED,
-  MFD_CLOEXEC,
-  PROT_READ,
-  PROT_WRITE,
-} from '../../kvm-bindings/constants.ts'
+import { MAP_NORESERVE, MAP_SHARED, MFD_CLOEXEC, PROT_READ, PROT_WRITE } from '../../kvm-bindings/constants.ts'
 import { close, ftruncate, memfdCreate, mmap, munmap, viewMemory } from '../../kvm-bindings/ffi.ts'
-import { type Gpa, GuestAddressError, GuestMemory } from './guest-memory.ts'
+import { type Gpa, GuestMemory } from './guest-memory.ts'
 import { ramLayout } from './memory-map.ts'
 
 export interface RamRegion {
@@ -26,12 +18,6 @@ export interface Ram {
   readonly memory: GuestMemory
   readonly regions: readonly RamRegion[]
   readonly memfd: number
-  /**
-   * Puts pages of a file in place of RAM, copy-on-write: what is never written costs neither reading nor memory, and
-   * is shared with everybody who maps the same file. All arguments are multiples of the page size. A file cut short
-   * while the guest runs ends the guest.
-   */
-  mapFile(gpa: Gpa, length: number, fd: number, offset: number): void
   /** Unmaps. Every view of the memory dies with it: only after vCPUs and devices have stopped. */
   close(): void
 }
@@ -63,14 +49,6 @@ export function allocateRam(bytes: number): Ram {
       memory,
       regions: [...mapped],
       memfd,
-      mapFile(gpa, length, fd, offset) {
-        const region = mapped.find(
-          (candidate) => gpa >= candidate.gpa && length <= candidate.gpa + candidate.size - gpa,
-        )
-        if (!region) throw new GuestAddressError(gpa, length)
-        const hva = region.hva + BigInt(gpa - region.gpa)
-        mmap(length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, offset, hva)
-      },
       close() {
         if (!closed) release()
         closed = true

@@ -8,6 +8,7 @@ import { createFdSink } from '../backends/fd-sink.ts'
 import { createStreamSource } from '../backends/stream-source.ts'
 import type { ByteSink, ByteSource, FdSink } from '../backends/streams.ts'
 import { virtioConsole } from '../devices/virtio-console.ts'
+import { UsageError } from '../errors.ts'
 import type { Stdio } from '../instance/instance.ts'
 import type { VirtioDevice } from '../virtio/device.ts'
 import { ARGS } from './abi.ts'
@@ -36,10 +37,12 @@ export interface GuestStreams {
 
 export interface GuestStreamsOptions extends ControlEvents {
   readonly stdio: Stdio
+  /** Bytes that the message with arguments and environment may have. */
+  readonly argsMax: number
   onFirstOutput(): void
 }
 
-export function createGuestStreams({ stdio, onFirstOutput, ...events }: GuestStreamsOptions): GuestStreams {
+export function createGuestStreams({ stdio, argsMax, onFirstOutput, ...events }: GuestStreamsOptions): GuestStreams {
   const control = createBufferSource()
   const sendSignal = (signo: number) => control.push(signalMessage(signo))
   const sinks: FdSink[] = []
@@ -61,7 +64,11 @@ export function createGuestStreams({ stdio, onFirstOutput, ...events }: GuestStr
   return {
     device,
     openStdout,
-    sendArgs: (args) => control.push(argsMessage({ ...args, flags: streamFlags(stdio) })),
+    sendArgs(args) {
+      const message = argsMessage({ ...args, flags: streamFlags(stdio) })
+      if (message.length > argsMax) throw argumentsTooLong(message.length, argsMax)
+      control.push(message)
+    },
     sendSignal,
     flushed: () => device.flushed(),
     close() {
@@ -70,6 +77,11 @@ export function createGuestStreams({ stdio, onFirstOutput, ...events }: GuestStr
     },
   }
 }
+
+const argumentsTooLong = (bytes: number, max: number) =>
+  new UsageError(`Cannot start the program: its arguments and environment have ${bytes} bytes, ${max} fit.`, {
+    hint: 'Pass long data on standard input or in a file, or give the guest more with --memory.',
+  })
 
 const openStdin = (onEnd: (total: number) => void): ByteSource => createStreamSource(process.stdin, { onEnd })
 

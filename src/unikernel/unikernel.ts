@@ -14,13 +14,15 @@ import { createMachine, type Machine } from '../machine/machine.ts'
 import { sizeThreadPool } from '../machine/thread-pool.ts'
 import { MIB } from '../memory/memory-map.ts'
 import { unikernelPath } from '../paths.ts'
-import { EXIT_REASON } from './abi.ts'
+import { EXIT_REASON, MESSAGE_MAX } from './abi.ts'
 import type { ProgramExit } from './control-channel.ts'
 import { createGuestStreams, type GuestStreams } from './guest-streams.ts'
 import { createLineSink } from './line-sink.ts'
 
 /** Kernel, page tables and streams take a few MiB; below this nothing useful fits. */
 const MEMORY_MIN = 16 * MIB
+/** The guest kernel keeps no more than this part of its memory for arguments (control.c). */
+const ARGS_SHARE = 16
 /** Kernel log lines kept for the report of a guest that gave up. */
 const LOG_LINES_KEPT = 8
 
@@ -44,6 +46,7 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
     resolveResult = resolve
   })
   let killed = false
+  let closed = false
 
   const note = (line: string) => {
     lastLines.push(line)
@@ -54,6 +57,7 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
   const openStreams = () =>
     createGuestStreams({
       stdio,
+      argsMax: Math.min(MESSAGE_MAX, Math.floor((spec.memoryBytes - MIB) / ARGS_SHARE)),
       onReady: () => {
         phases.kernelReady = now()
       },
@@ -114,7 +118,8 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
       phases.created = now()
       void machine.ended.then(conclude)
       phases.entered = now()
-      if (killed) machine.stop()
+      if (closed) await machine.close()
+      else if (killed) machine.stop()
       else machine.start()
     },
     wait: () => result,
@@ -126,6 +131,7 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
       machine?.stop()
     },
     async close() {
+      closed = true
       await machine?.close()
       streams?.close()
       phases.gone ??= now()
