@@ -40,15 +40,27 @@ export interface GuestStreamsOptions extends ControlEvents {
   /** Bytes that the message with arguments and environment may have. */
   readonly argsMax: number
   onFirstOutput(): void
+  /** The host refused output for good, such as a full disk; virtio-console has no way to tell the program. */
+  onOutputLost(error: NodeJS.ErrnoException): void
 }
 
-export function createGuestStreams({ stdio, argsMax, onFirstOutput, ...events }: GuestStreamsOptions): GuestStreams {
+export function createGuestStreams({
+  stdio,
+  argsMax,
+  onFirstOutput,
+  onOutputLost,
+  ...events
+}: GuestStreamsOptions): GuestStreams {
   const control = createBufferSource()
   const sendSignal = (signo: number) => control.push(signalMessage(signo))
   const sinks: FdSink[] = []
   const open = (fd: number): FdSink => {
-    // A reader that has gone is what a pipe's writer learns by SIGPIPE: the program shall learn it too.
-    const sink = createFdSink(fd, { onClosed: () => sendSignal(SIGPIPE) })
+    const onClosed = (error: NodeJS.ErrnoException) => {
+      // A reader that has gone is what a pipe's writer learns by SIGPIPE: the program shall learn it too.
+      if (error.code === 'EPIPE') sendSignal(SIGPIPE)
+      else onOutputLost(error)
+    }
+    const sink = createFdSink(fd, { onClosed })
     sinks.push(sink)
     return sink
   }

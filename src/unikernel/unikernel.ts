@@ -67,6 +67,11 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
       onFirstOutput: () => {
         phases.firstOutput ??= now()
       },
+      onOutputLost: ({ code }) =>
+        kill({
+          exitCode: EXIT.cloisterFailed,
+          report: `Cannot write the output of ${spec.program}: the host gave ${code}. The program was ended.`,
+        }),
       onLog: note,
       onExit: (exit) => {
         programExit = exit
@@ -79,6 +84,13 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
     phases.exited = now()
     await streams?.flushed()
     resolveResult(programExit ? describeExit(programExit, lastLines) : describeEnd(end, lastLines))
+  }
+
+  const kill = (outcome: ExitResult) => {
+    killed = true
+    phases.exited ??= now()
+    resolveResult(outcome)
+    machine?.stop()
   }
 
   return {
@@ -124,12 +136,7 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
     },
     wait: () => result,
     signal: (signo) => streams?.sendSignal(signo),
-    kill(outcome) {
-      killed = true
-      phases.exited ??= now()
-      resolveResult(outcome)
-      machine?.stop()
-    },
+    kill,
     async close() {
       closed = true
       await machine?.close()
