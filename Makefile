@@ -15,7 +15,8 @@ setup:
 
 # What is built from C needs a compiler and nothing else; the bundle comes last, since making it runs a guest.
 build: setup
-	@$(MAKE) --no-print-directory -s -C guest-kernel
+	@$(MAKE) --no-print-directory -q -C guest-kernel 2>/dev/null || echo 'building the guest kernel'
+	@$(MAKE) --no-print-directory -s -C guest-kernel QUIET=1
 	@$(MAKE) --no-print-directory -s -C rootfs
 	@node scripts/bundle.js
 

@@ -20,11 +20,16 @@ export class CoalescedMmioRing {
     this.#words = new Uint32Array(page.buffer, page.byteOffset, PAGE_SIZE / 4)
   }
 
-  /** Hands over each write and frees its place. The data are a live view: valid during the call. */
+  /**
+   * Hands over each write that is there now and frees its place. What the guest adds meanwhile comes before a later
+   * exit or kick, or a guest that never stops writing would keep the caller here. The data are a live view: valid
+   * during the call.
+   */
   drain(handle: (gpa: number, data: Uint8Array) => void): void {
-    let first = this.#words[FIRST_32]!
     // The kernel fills an entry before it moves `last`.
-    while (first !== Atomics.load(this.#words, LAST_32)) {
+    const last = Atomics.load(this.#words, LAST_32)
+    let first = this.#words[FIRST_32]!
+    while (first !== last) {
       const entry = coalescedMmioRing.size + (first % ENTRIES) * coalescedMmio.size
       const low = this.#words[(entry + coalescedMmio.offsetOf.phys_addr) / 4]!
       const high = this.#words[(entry + coalescedMmio.offsetOf.phys_addr) / 4 + 1]!

@@ -6,7 +6,7 @@
  * the others only see a restarted system call.
  */
 import { readdirSync } from 'node:fs'
-import { installNoopHandler, tgkill } from '../../kvm-bindings/ffi.ts'
+import { installNoopHandler, SyscallError, tgkill } from '../../kvm-bindings/ffi.ts'
 
 /** Ignored by default and unused by Node; Go's runtime interrupts its threads with it for the same reasons. */
 const SIGURG = 23
@@ -18,9 +18,18 @@ export function prepareKick(): void {
   installed = true
 }
 
-export function kickThreads(): void {
-  for (const name of readdirSync('/proc/self/task')) {
+export function kickThreads(threads: readonly string[] = readdirSync('/proc/self/task')): void {
+  for (const name of threads) {
     const tid = Number(name)
-    if (tid !== process.pid) tgkill(process.pid, tid, SIGURG)
+    if (tid !== process.pid) signal(tid)
+  }
+}
+
+function signal(tid: number): void {
+  try {
+    tgkill(process.pid, tid, SIGURG)
+  } catch (error) {
+    // The thread ended since the directory was read.
+    if (!(error instanceof SyscallError && error.code === 'ESRCH')) throw error
   }
 }

@@ -62,7 +62,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     releases.push(() => ram.close())
     prepareVm(vm, ram)
 
-    const reactor = new Reactor()
+    const reactor = new Reactor((error) => handler.onError(error))
     releases.push(() => void reactor.close())
     const { ports, mmio, transports } = placeDevices(config, {
       vm,

@@ -4,28 +4,23 @@
 import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import { kickThreads, prepareKick } from './kick.ts'
 import type { RunnerEvents, VcpuRunner } from './vcpu-runner.ts'
+import { VcpuState } from './vcpu-state.ts'
 
 export function createPoolRunner(vcpu: VcpuFd, { onExit, onError }: RunnerEvents): VcpuRunner {
-  let state: 'idle' | 'running' | 'pausing' | 'paused' | 'stopping' | 'stopped' = 'idle'
-  /** Whether a pool thread is inside KVM_RUN, or about to be. */
-  let inside = false
-  let leave: (() => void)[] = []
+  const state = new VcpuState({
+    kick() {
+      vcpu.immediateExit = true
+      kickThreads()
+    },
+    leave: () => settle('stopped'),
+  })
 
   const enter = () => {
-    inside = true
     vcpu.runAsync((outcome, error) => {
-      inside = false
-      if (error) {
-        finish()
-        onError(error)
-        return
-      }
-      if (outcome === 'exit' && handle() === 'stop') {
-        finish()
-        return
-      }
-      if (state === 'running') enter()
-      else settle()
+      if (error) fail(error)
+      else if (outcome === 'exit' && handle() === 'stop') settle('stopped')
+      else if (state.now === 'running') enter()
+      else comeToRest()
     })
   }
 
@@ -38,57 +33,48 @@ export function createPoolRunner(vcpu: VcpuFd, { onExit, onError }: RunnerEvents
     }
   }
 
-  /** The vCPU ended by itself. */
-  const finish = () => {
-    state = 'stopped'
-    settle()
-  }
-
-  const settle = () => {
-    if (state === 'pausing') {
-      // api.rst KVM_RUN: pending I/O is completed by entering once more with immediate_exit set.
-      vcpu.immediateExit = true
-      vcpu.run()
-      vcpu.immediateExit = false
-      state = 'paused'
+  const comeToRest = () => {
+    try {
+      settle(state.now === 'stopping' || completeExit() === 'stop' ? 'stopped' : 'paused')
+    } catch (error) {
+      fail(error as Error)
     }
-    if (state === 'stopping') state = 'stopped'
-    const waiting = leave
-    leave = []
-    for (const resolve of waiting) resolve()
   }
 
-  const kickOut = (): Promise<void> => {
-    const left = new Promise<void>((resolve) => leave.push(resolve))
+  /**
+   * api.rst KVM_RUN: pending I/O is completed by entering once more with immediate_exit set. That may bring the next
+   * exit of the same instruction: the other half of an access across two pages, the next batch of a string.
+   */
+  const completeExit = () => {
     vcpu.immediateExit = true
-    kickThreads()
-    return left.then(() => {
-      vcpu.immediateExit = false
-    })
+    while (vcpu.run() === 'exit') {
+      if (handle() === 'stop') return 'stop'
+    }
+    return state.now === 'stopping' ? 'stop' : 'continue'
+  }
+
+  const settle = (reached: 'paused' | 'stopped') => {
+    vcpu.immediateExit = false
+    state.settle(reached)
+  }
+
+  const fail = (error: Error) => {
+    settle('stopped')
+    onError(error)
   }
 
   return {
     start() {
       prepareKick()
-      state = 'running'
+      state.now = 'running'
       enter()
     },
-    async pause() {
-      if (state !== 'running') return
-      state = 'pausing'
-      if (inside) await kickOut()
-      else settle()
-    },
+    pause: () => state.pause(),
     resume() {
-      if (state !== 'paused') return
-      state = 'running'
+      if (state.now !== 'paused') return
+      state.now = 'running'
       enter()
     },
-    async stop() {
-      if (state === 'stopped') return
-      state = 'stopping'
-      if (inside) await kickOut()
-      else settle()
-    },
+    stop: () => state.stop(),
   }
 }

@@ -13,6 +13,7 @@ import {
   eventfd,
   eventfdRead,
   eventfdWrite,
+  SyscallError,
 } from '../../kvm-bindings/ffi.ts'
 
 const EVENTS_PER_WAIT = 32
@@ -25,8 +26,11 @@ export class Reactor {
   #waiting = false
   #closing = false
   #closed: (() => void) | undefined
+  readonly #onError: (error: SyscallError) => void
 
-  constructor() {
+  /** @param onError epoll_wait itself failed: nobody is called back any more. */
+  constructor(onError: (error: SyscallError) => void) {
+    this.#onError = onError
     epollCtl(this.#epoll, EPOLL_CTL_ADD, this.#wake, EPOLLIN, this.#wake)
   }
 
@@ -65,10 +69,12 @@ export class Reactor {
 
   #wait(): void {
     this.#waiting = true
-    epollWaitAsync(this.#epoll, this.#events, EVENTS_PER_WAIT, -1, (count) => {
-      if (this.#closing) {
+    epollWaitAsync(this.#epoll, this.#events, EVENTS_PER_WAIT, -1, (count, errno) => {
+      if (this.#closing || count < 0) {
         this.#waiting = false
         this.#closed?.()
+        // Waiting again would fail again, at once and for ever.
+        if (!this.#closing) this.#onError(new SyscallError('epoll_wait', errno))
         return
       }
       try {

@@ -6,24 +6,24 @@ import { Worker } from 'node:worker_threads'
 import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import { kickThreads, prepareKick } from './kick.ts'
 import type { RunnerEvents, VcpuRunner } from './vcpu-runner.ts'
+import { VcpuState } from './vcpu-state.ts'
 import { EXIT_FOR_MAIN, LEAVE, LEFT, TURN, TURN_WORDS, type VcpuWorkerData, WORKERS_TURN } from './vcpu-turns.ts'
 
 export function createWorkerRunner(vcpu: VcpuFd, { onExit, onError, claimedPorts }: RunnerEvents): VcpuRunner {
   const turns = new Int32Array(new SharedArrayBuffer(TURN_WORDS * Int32Array.BYTES_PER_ELEMENT))
-  let state: 'idle' | 'running' | 'pausing' | 'paused' | 'stopping' | 'stopped' = 'idle'
   let worker: Worker | undefined
-  let reached: (() => void)[] = []
 
-  const settle = (now: 'paused' | 'stopped') => {
-    state = now
-    const waiting = reached
-    reached = []
-    for (const resolve of waiting) resolve()
-  }
+  const state = new VcpuState({
+    kick() {
+      vcpu.immediateExit = true
+      kickThreads()
+    },
+    leave: () => leave(),
+  })
 
   const giveTurn = () => {
     // While pausing or stopping the next KVM_RUN only completes pending I/O (api.rst KVM_RUN, immediate_exit).
-    vcpu.immediateExit = state !== 'running'
+    vcpu.immediateExit = state.now !== 'running'
     Atomics.store(turns, TURN, WORKERS_TURN)
     Atomics.notify(turns, TURN)
     listen()
@@ -38,17 +38,17 @@ export function createWorkerRunner(vcpu: VcpuFd, { onExit, onError, claimedPorts
     const turn = Atomics.load(turns, TURN)
     if (turn === LEFT) {
       vcpu.immediateExit = false
-      settle('stopped')
+      state.settle('stopped')
       return
     }
     if (turn === EXIT_FOR_MAIN) {
-      if (handle() === 'stop') state = 'stopping'
-      if (state === 'stopping') leave()
+      if (handle() === 'stop') state.now = 'stopping'
+      if (state.now === 'stopping') leave()
       else giveTurn()
       return
     }
-    if (state === 'pausing') settle('paused')
-    else if (state === 'stopping') leave()
+    if (state.now === 'pausing') state.settle('paused')
+    else if (state.now === 'stopping') leave()
     else giveTurn()
   }
 
@@ -67,18 +67,10 @@ export function createWorkerRunner(vcpu: VcpuFd, { onExit, onError, claimedPorts
     else queueMicrotask(onTurn)
   }
 
-  const kickUntil = (goal: 'pausing' | 'stopping') => {
-    const done = new Promise<void>((resolve) => reached.push(resolve))
-    state = goal
-    vcpu.immediateExit = true
-    kickThreads()
-    return done
-  }
-
   return {
     start() {
       prepareKick()
-      state = 'running'
+      state.now = 'running'
       const data: VcpuWorkerData = {
         turns,
         fd: vcpu.fd,
@@ -90,36 +82,19 @@ export function createWorkerRunner(vcpu: VcpuFd, { onExit, onError, claimedPorts
       }
       worker = new Worker(new URL('./vcpu-worker.js', import.meta.url), { workerData: data })
       worker.on('error', (error) => {
-        settle('stopped')
+        state.settle('stopped')
         onError(error)
       })
       listen()
     },
-    async pause() {
-      if (state === 'running') await kickUntil('pausing')
-    },
+    pause: () => state.pause(),
     resume() {
-      if (state !== 'paused') return
-      state = 'running'
+      if (state.now !== 'paused') return
+      state.now = 'running'
       giveTurn()
     },
     async stop() {
-      if (state === 'idle' || state === 'stopped') {
-        state = 'stopped'
-        return
-      }
-      if (state === 'paused') {
-        const done = new Promise<void>((resolve) => reached.push(resolve))
-        state = 'stopping'
-        leave()
-        await done
-        return
-      }
-      if (state === 'running') await kickUntil('stopping')
-      else {
-        state = 'stopping'
-        await new Promise<void>((resolve) => reached.push(resolve))
-      }
+      await state.stop()
       await worker?.terminate()
     },
   }

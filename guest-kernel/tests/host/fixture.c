@@ -9,15 +9,20 @@ static void append(struct archive *archive, const void *bytes, size_t count) {
   archive->length = (archive->length + count + 3) & ~3ul;
 }
 
-void archive_add(struct archive *archive, const char *name, uint32_t mode, const void *bytes, size_t count) {
-  static uint32_t inode;
+void archive_add_name(struct archive *archive, uint32_t inode, uint32_t names, const char *name, uint32_t mode,
+                      const void *bytes, size_t count) {
   char header[110 + 4096] = {0};
   size_t name_size = strlen(name) + 1, at = archive->length + 110;
   if (count >= 4096) name_size += (4096 - (at + name_size) % 4096) % 4096;
-  snprintf(header, sizeof header, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x%s", ++inode, mode, 0u, 0u, 1u,
+  snprintf(header, sizeof header, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x%s", inode, mode, 0u, 0u, names,
            1600000000u, count, 0u, 0u, 0u, 0u, name_size, 0u, name);
   append(archive, header, 110 + name_size);
   if (count) append(archive, bytes, count);
+}
+
+void archive_add(struct archive *archive, const char *name, uint32_t mode, const void *bytes, size_t count) {
+  static uint32_t inode = 100; /* those below are for tests that choose */
+  archive_add_name(archive, ++inode, 1, name, mode, bytes, count);
 }
 
 void archive_end(struct archive *archive) { archive_add(archive, "TRAILER!!!", 0, NULL, 0); }
@@ -49,13 +54,13 @@ void fixture_tree(struct archive *archive) {
   archive_end(archive);
 }
 
-enum departure fixture_boot(size_t memory) {
+enum departure fixture_boot(size_t memory, tree_writer *tree) {
   static struct archive archive;
   static const char *argv[] = {"prog", "argument"}, *envp[] = {"PATH=/bin", "HOSTNAME=box"};
   struct program_args args = {
     .path = "/prog", .cwd = "/", .argc = 2, .argv = argv, .envc = 2, .envp = envp, .flags = CLOISTER_ARGS_STDIN,
   };
   archive.length = 0;
-  fixture_tree(&archive);
+  tree(&archive);
   return shim_boot(archive.bytes, archive.length, args, memory);
 }

@@ -12,6 +12,9 @@ struct archive {
 };
 /* Contents of a page or more begin on a page, as Cloister has it: the name is padded. */
 void archive_add(struct archive *archive, const char *name, uint32_t mode, const void *bytes, size_t count);
+/* One of the `names` of the file with this inode number. */
+void archive_add_name(struct archive *archive, uint32_t inode, uint32_t names, const char *name, uint32_t mode,
+                      const void *bytes, size_t count);
 void archive_end(struct archive *archive);
 
 #define ELF_BYTES 0x3000u
@@ -20,7 +23,8 @@ void archive_end(struct archive *archive);
 void fixture_elf(uint8_t elf[ELF_BYTES]);
 /* /prog, /etc/motd ("welcome\n"), /etc/link -> motd, /empty (a directory). */
 void fixture_tree(struct archive *archive);
-/* Boots it; every test starts here. */
-enum departure fixture_boot(size_t memory);
+typedef void tree_writer(struct archive *archive);
+/* Boots a tree with a /prog in it; every test starts here. */
+enum departure fixture_boot(size_t memory, tree_writer *tree);
 
 #endif

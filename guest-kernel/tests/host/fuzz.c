@@ -102,12 +102,39 @@ static bool take_memory(void) {
   return true;
 }
 
+/* Reads a directory or a file of /proc from any position at all. Right after take_memory(): it writes a path. */
+static void read_from_anywhere(void) {
+  static const char *const places[] = {"/", "/etc", "/empty", "/proc", "/proc/self/fd", "/proc/self/maps", "/proc/stat"};
+  strcpy((char *)memory, CHOOSE(places));
+  const uint64_t open[6] = {(uintptr_t)memory};
+  int64_t fd = shim_call(SYS_open, open);
+  if (fd < 0) return;
+  for (int i = 0; i < 4; i++) {
+    const uint64_t seek[6] = {(uint64_t)fd, number(), draw() % 5};
+    const uint64_t read[6] = {(uint64_t)fd, (uintptr_t)memory, draw() % 4096};
+    static const long readers[] = {SYS_getdents64, SYS_getdents, SYS_read};
+    shim_call(SYS_lseek, seek);
+    if (shim.departure == STAYED) shim_call(CHOOSE(readers), read);
+    if (shim.departure != STAYED) return;
+  }
+  const uint64_t close[6] = {(uint64_t)fd};
+  shim_call(SYS_close, close);
+}
+
+static int panicked(uint64_t round, long call) {
+  if (shim.departure == PANICKED) printf("call %lu (%ld) panicked: %s", (unsigned long)round, call, shim.log);
+  return shim.departure == PANICKED;
+}
+
 static int fuzz_calls(uint64_t count) {
-  if (fixture_boot(MEMORY) != ENTERED || !take_memory()) return 1;
+  if (fixture_boot(MEMORY, fixture_tree) != ENTERED || !take_memory()) return 1;
   uint64_t home = shim.stack;
   for (uint64_t i = 0; i < count; i++) {
     if (i % 16 == 0) {
       if (!take_memory()) return 0; /* the program has filled the machine */
+      shim_regs.rsp = home;
+      read_from_anywhere();
+      if (panicked(i, SYS_lseek)) return 1;
       fill_memory();
       shim_regs.rsp = draw() % 4 ? home : pointer();
     }
@@ -118,10 +145,7 @@ static int fuzz_calls(uint64_t count) {
     shim.input_length = 34;
     long call = draw() % 16 ? (long)syscall_table[draw() % syscall_table_length].number : (long)(draw() % 600);
     shim_call(call, arguments);
-    if (shim.departure == PANICKED) {
-      printf("call %lu (%ld) panicked: %s", (unsigned long)i, call, shim.log);
-      return 1;
-    }
+    if (panicked(i, call)) return 1;
   }
   return 0;
 }
@@ -166,7 +190,12 @@ static int fuzz_cpio(uint64_t count) {
   for (uint64_t round = 0; round < count; round++) {
     static struct archive archive;
     archive.length = 0;
+    /* Before and behind the rest: names that come twice, that share an inode, of any type. */
+    add_names(&archive);
     fixture_tree(&archive);
+    archive.length -= archive.length ? trailer_bytes() : 0;
+    add_names(&archive);
+    archive_end(&archive);
     for (uint64_t i = 1 + draw() % 6; i > 0; i--) {
       static const char telling[] = "00000ffff/.89abF\0";
       archive.bytes[draw() % archive.length] = draw() % 3 ? (uint8_t)CHOOSE(telling) : (uint8_t)draw();

@@ -392,6 +392,37 @@ static void proc(void) {
   CHECK(CALL(SYS_read, (uint64_t)fd, P(buffer()), 4000) > 100 && strstr(buffer(), "MemFree:"));
 }
 
+/* Positions are 64 bits wide; where there is nothing, nothing is listed and nothing read. */
+static void seeks_beyond_the_end(void) {
+  static const char *const places[] = {"/proc/self/fd", "/proc/self", "/etc", "/", "/proc/self/maps", "/proc/version"};
+  static const uint64_t far[] = {1024, 1026, 1027, INT32_MAX, 0x80000000, 0x80000001, 0x80000002, UINT32_MAX, 1ul << 32,
+                                 (1ul << 32) + 2, INT64_MAX - 1, INT64_MAX};
+  for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    int64_t fd = open_file(places[i], O_RDONLY);
+    for (size_t j = 0; j < sizeof far / sizeof far[0]; j++) {
+      if (!strcmp(places[i], "/proc/self/maps") && far[j] < 65536) continue; /* may be that long */
+      CHECK(CALL(SYS_lseek, (uint64_t)fd, far[j], SEEK_SET) == (int64_t)far[j]);
+      bool directory = i < 4;
+      CHECK(CALL(directory ? SYS_getdents64 : SYS_read, (uint64_t)fd, P(buffer()), 4096) == 0);
+      CHECK(!directory || CALL(SYS_getdents, (uint64_t)fd, P(buffer()), 4096) == 0);
+    }
+    CHECK(CALL(SYS_lseek, (uint64_t)fd, 0, SEEK_SET) == 0);
+    CHECK(CALL(i < 4 ? SYS_getdents64 : SYS_read, (uint64_t)fd, P(buffer()), 4096) > 0);
+    CHECK(CALL(SYS_close, (uint64_t)fd) == 0);
+  }
+}
+
+/* A link of /proc/self/fd is opened itself, closed again, and still there. */
+static void links_outlive_descriptors(void) {
+  for (int round = 0; round < 3; round++) {
+    int64_t fd = open_file("/proc/self/fd/1", O_PATH | O_NOFOLLOW);
+    CHECK(fd >= 0 && CALL(SYS_close, (uint64_t)fd) == 0);
+    write_file("/new", "new");
+    CHECK(CALL(SYS_readlink, path("/proc/self/fd/1"), P(buffer()), 100) > 5 && !memcmp(buffer(), "pipe:", 5));
+    CHECK(file_holds("/new", "new") && CALL(SYS_unlink, path("/new")) == 0);
+  }
+}
+
 const struct test file_tests[] = {
   {"a file of the archive is read where it lies, by any path to it", reads_in_place},
   {"a file of the archive is copied on its first write, and gaps read as zeroes", copies_on_write},
@@ -418,5 +449,7 @@ const struct test file_tests[] = {
   {"modes, owners and times are kept, also before 1970", attributes},
   {"sendfile and copy_file_range move bytes and positions", copies},
   {"proc tells about the program, its files and the machine", proc},
+  {"directories and files of proc have nothing behind their end, however far", seeks_beyond_the_end},
+  {"a link of /proc/self/fd outlives descriptors of the link itself", links_outlive_descriptors},
   {0},
 };
