@@ -49,9 +49,9 @@ struct memory_window platform_memory(void);
 #define MAP_WRITE 2u
 #define MAP_EXEC 4u
 /*
- * Maps `pages` 4 KiB pages at virtual address `va` of the program's low half onto window memory at `backing`
- * (page-aligned, from the window). Only before platform_enter_program(). 0, or -ENOMEM, -EINVAL when va is not a
- * place a program may have.
+ * Maps `pages` 4 KiB pages at virtual address `va` of the program's low half onto the page-aligned memory at `backing`:
+ * pages of the window or, without MAP_WRITE, of the root file tree, whose last page may end behind the tree. Only
+ * before platform_enter_program(). 0, -ENOMEM (page tables), or -EINVAL when va is not a place a program may have.
  */
 int platform_map_program(uint64_t va, uint8_t *backing, size_t pages, unsigned prot);
 /* Makes the mappings above take effect. */

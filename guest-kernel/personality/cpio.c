@@ -13,7 +13,7 @@
 /* The 13 numbers behind the magic, eight hexadecimal digits each. */
 enum field { INO, MODE, UID, GID, NLINK, MTIME, FILESIZE, DEVMAJOR, DEVMINOR, RDEVMAJOR, RDEVMINOR, NAMESIZE, CHECK, FIELDS };
 
-/* A file met before that has further names. */
+/* A file met before that has further names. Counts as an open file: all its names so far may be taken over by others. */
 struct link {
   uint32_t ino, major, minor;
   struct inode *inode;
@@ -79,17 +79,20 @@ static struct inode *parent_of(const char **name, size_t *length) {
 }
 
 /* The inode of an entry: one seen before when it is a further name of a file, else a new one. */
-static struct inode *inode_for(const uint32_t fields[FIELDS]) {
+static struct inode *inode_for(const uint32_t fields[FIELDS], size_t offset) {
   bool shared = fields[NLINK] > 1 && (fields[MODE] & S_IFMT) != S_IFDIR;
   struct link **bucket = &links[fields[INO] % LINK_BUCKETS];
-  if (shared)
-    for (struct link *link = *bucket; link; link = link->next)
-      if (link->ino == fields[INO] && link->major == fields[DEVMAJOR] && link->minor == fields[DEVMINOR]) return link->inode;
+  for (struct link *link = shared ? *bucket : NULL; link; link = link->next) {
+    if (link->ino != fields[INO] || link->major != fields[DEVMAJOR] || link->minor != fields[DEVMINOR]) continue;
+    if (!inode_is(link->inode, fields[MODE] & S_IFMT)) damaged(offset, "a further name of a file of another type");
+    return link->inode;
+  }
   struct inode *inode = must(inode_new(fields[MODE] & (S_IFMT | 07777)));
   if (shared) {
     struct link *link = must(heap_alloc(sizeof *link));
     *link = (struct link){fields[INO], fields[DEVMAJOR], fields[DEVMINOR], inode, *bucket};
     *bucket = link;
+    inode->opens++;
   }
   return inode;
 }
@@ -99,6 +102,8 @@ static void forget_links(void) {
     while (links[i]) {
       struct link *link = links[i];
       links[i] = link->next;
+      link->inode->opens--;
+      inode_release(link->inode);
       heap_free(link, sizeof *link);
     }
 }
@@ -125,13 +130,13 @@ static void add(const uint32_t fields[FIELDS], const char *name, size_t length, 
     return;
   }
   if (old && inode_is(old->inode, S_IFDIR)) damaged(offset, "a file in place of a directory");
-  if (old) entry_remove(old); /* as when unpacking: the later one wins */
-  struct inode *inode = inode_for(fields);
+  struct inode *inode = inode_for(fields, offset);
+  if (old) entry_remove(old); /* as when unpacking: the later one wins. It may be a name of the same file */
   int64_t mtime = directory->mtime; /* a directory's own entry came before and said when it changed last */
   if (entry_add(directory, name, length, inode, false)) out_of_memory();
   directory->mtime = mtime;
   set_attributes(inode, fields);
-  if ((type == S_IFREG || type == S_IFLNK) && fields[FILESIZE]) {
+  if ((inode_is(inode, S_IFREG) || inode_is(inode, S_IFLNK)) && fields[FILESIZE]) {
     inode->data.bytes = (uint8_t *)(uintptr_t)bytes;
     inode->data.size = fields[FILESIZE];
   }

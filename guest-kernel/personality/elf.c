@@ -3,8 +3,8 @@
  * every offset and size is checked before it is used.
  *
  * Segments that nobody writes are seen where the file lies, if it begins on a page: nothing is copied, and pages that
- * the program never looks at are never touched. The others take one run of window pages, from the first page of the
- * first to the last page of the last; pages between them go back.
+ * the program never looks at are never touched. The others are copied into window pages, each run of adjacent pages on
+ * its own: addresses between two runs are nobody's.
  */
 #include "elf.h"
 #include <linux/elf.h>
@@ -13,7 +13,7 @@
 #include "window.h"
 
 #define SEGMENTS_MAX 64u
-#define SHARED_MAX (PLACEMENTS_MAX - 2u) /* the rest is for what is copied, and the stack */
+_Static_assert(SEGMENTS_MAX + 1 <= PLACEMENTS_MAX, "every segment and the stack can be kept track of");
 #define PIE_BASE 0x550000000000ul
 #define PIE_RANDOM_PAGES 0xfffffful
 #define ADDRESS_END 0x600000000000ul /* of what a program may have mapped */
@@ -24,8 +24,7 @@ struct elf {
   size_t size;
   Elf64_Ehdr header;
   Elf64_Phdr segments[SEGMENTS_MAX];
-  uint64_t first, end; /* of what is copied, page-aligned, before `bias` */
-  uint64_t start;      /* of the whole image, the same */
+  uint64_t start, end; /* of the image, page-aligned, before `bias` */
   bool in_place;       /* segments that nobody writes stay in the file */
   uint64_t bias;
   uint64_t alignment;
@@ -96,33 +95,21 @@ static bool shareable(const Elf64_Phdr *segment) {
   return segment->p_flags & (PF_R | PF_X) && !(segment->p_flags & PF_W) && segment->p_filesz == segment->p_memsz;
 }
 static uint64_t page_start(uint64_t address) { return address & ~(PAGE_BYTES - 1); }
+static uint64_t page_end(const Elf64_Phdr *segment) { return PAGES_OF(segment->p_vaddr + segment->p_memsz) * PAGE_BYTES; }
+static bool copied(const struct elf *elf, const Elf64_Phdr *segment) {
+  return loaded(segment) && !(elf->in_place && shareable(segment));
+}
 
-/*
- * Decides what stays in the file and what is copied. Nothing stays when two segments share a page (the page could
- * have the rights of one only) or when there are more segments than can be kept track of.
- */
+/* Nothing stays in the file when two segments share a page: it could have the rights of one only. */
 static void choose_copies(struct elf *elf) {
   uint64_t previous_end = 0;
-  unsigned shared = 0;
   elf->in_place = (uintptr_t)elf->bytes % PAGE_BYTES == 0;
   for (unsigned i = 0; i < elf->header.e_phnum; i++) {
     const Elf64_Phdr *segment = &elf->segments[i];
     if (!loaded(segment)) continue;
     if (page_start(segment->p_vaddr) < previous_end) elf->in_place = false;
-    previous_end = PAGES_OF(segment->p_vaddr + segment->p_memsz) * PAGE_BYTES;
-    shared += shareable(segment);
+    previous_end = page_end(segment);
   }
-  if (shared > SHARED_MAX) elf->in_place = false;
-
-  elf->first = elf->end;
-  uint64_t end = elf->end;
-  for (unsigned i = 0; i < elf->header.e_phnum; i++) {
-    const Elf64_Phdr *segment = &elf->segments[i];
-    if (!loaded(segment) || (elf->in_place && shareable(segment))) continue;
-    if (elf->first == elf->end) elf->first = page_start(segment->p_vaddr);
-    end = PAGES_OF(segment->p_vaddr + segment->p_memsz) * PAGE_BYTES;
-  }
-  if (elf->first < elf->end) elf->end = end;
 }
 
 static void choose_bias(struct elf *elf) {
@@ -141,27 +128,49 @@ static unsigned rights_of(const Elf64_Phdr *segment) {
          (segment->p_flags & PF_X ? MAP_EXEC : 0);
 }
 
+/* Adjacent pages with segments to copy, and where in the table these begin and end. */
+struct run {
+  unsigned segment, segments_end;
+  uint64_t start, end;
+};
+
+/* The run behind this one; false when there is none. */
+static bool next_run(const struct elf *elf, struct run *run) {
+  unsigned i = run->segments_end;
+  while (i < elf->header.e_phnum && !copied(elf, &elf->segments[i])) i++;
+  if (i == elf->header.e_phnum) return false;
+  *run = (struct run){.segment = i, .start = page_start(elf->segments[i].p_vaddr), .end = page_end(&elf->segments[i])};
+  for (; i < elf->header.e_phnum; i++) {
+    const Elf64_Phdr *segment = &elf->segments[i];
+    if (!copied(elf, segment)) continue;
+    if (page_start(segment->p_vaddr) > run->end) break;
+    run->end = page_end(segment);
+  }
+  run->segments_end = i;
+  return true;
+}
+
 /* Marks the pages of a segment with its rights. A page that two segments share has the rights of both. */
-static void mark_pages(const struct elf *elf, size_t backing, const Elf64_Phdr *segment) {
+static void mark_pages(const struct run *run, size_t backing, const Elf64_Phdr *segment) {
   unsigned rights = rights_of(segment);
   if (rights & MAP_WRITE) rights |= PAGE_WRITABLE;
-  size_t first = (segment->p_vaddr - elf->first) / PAGE_BYTES;
-  size_t end = PAGES_OF(segment->p_vaddr + segment->p_memsz - elf->first);
+  size_t first = (segment->p_vaddr - run->start) / PAGE_BYTES;
+  size_t end = PAGES_OF(segment->p_vaddr + segment->p_memsz - run->start);
   for (size_t page = backing + first; page < backing + end; page++) page_state[page] |= (uint8_t)(PAGE_PLACED | rights);
 }
 
-static void load_segments(const struct elf *elf, uint8_t *image) {
-  for (unsigned i = 0; i < elf->header.e_phnum; i++) {
+static void load_segments(const struct elf *elf, const struct run *run, size_t backing) {
+  for (unsigned i = run->segment; i < run->segments_end; i++) {
     const Elf64_Phdr *segment = &elf->segments[i];
-    if (!loaded(segment) || (elf->in_place && shareable(segment))) continue;
-    memcpy(image + (segment->p_vaddr - elf->first), elf->bytes + segment->p_offset, segment->p_filesz);
-    mark_pages(elf, page_index((uintptr_t)image), segment);
+    if (!copied(elf, segment)) continue;
+    memcpy(page_address(backing) + (segment->p_vaddr - run->start), elf->bytes + segment->p_offset, segment->p_filesz);
+    mark_pages(run, backing, segment);
   }
 }
 
 static void check_placed(const struct elf *elf, int error) {
   if (error == -EINVAL) elf_refuse(elf->name, "a segment lies outside the program's addresses");
-  if (error) elf_refuse(elf->name, "it has too many segments");
+  if (error) elf_refuse(elf->name, "it has too many segments that lie far apart"); /* for their page tables */
 }
 
 static void share_segments(const struct elf *elf) {
@@ -175,15 +184,17 @@ static void share_segments(const struct elf *elf) {
 }
 
 static void copy_segments(const struct elf *elf) {
-  size_t pages = (elf->end - elf->first) / PAGE_BYTES, backing = pages_take_high(pages, 0);
-  if (backing == SIZE_MAX) {
-    platform_log("cannot run %s: it needs %lu KiB of memory, %lu KiB are free", elf->name, pages * 4, pages_free_count() * 4);
-    platform_exit(137, 0, CLOISTER_EXIT_OUT_OF_MEMORY);
+  size_t needed = 0, free = pages_free_count();
+  for (struct run run = {0}; next_run(elf, &run);) needed += (run.end - run.start) / PAGE_BYTES;
+  for (struct run run = {0}; next_run(elf, &run);) {
+    size_t pages = (run.end - run.start) / PAGE_BYTES, backing = pages_take_high(pages, 0);
+    if (backing == SIZE_MAX) {
+      platform_log("cannot run %s: it needs %lu KiB of memory, %lu KiB are free", elf->name, needed * 4, free * 4);
+      platform_exit(137, 0, CLOISTER_EXIT_OUT_OF_MEMORY);
+    }
+    load_segments(elf, &run, backing);
+    check_placed(elf, memory_place(run.start + elf->bias, backing, pages));
   }
-  load_segments(elf, page_address(backing));
-  check_placed(elf, memory_place(elf->first + elf->bias, backing, pages));
-  for (size_t page = backing; page < backing + pages; page++)
-    if (!(page_state[page] & PAGE_PLACED)) pages_release(page, 1);
 }
 
 /* Where the program finds its own header table: PT_PHDR, or the segment that contains it. */
@@ -207,7 +218,7 @@ void elf_load(const char *name, const uint8_t *bytes, size_t size, struct image 
   choose_bias(&elf);
   choose_copies(&elf);
   if (elf.in_place) share_segments(&elf);
-  if (elf.first < elf.end) copy_segments(&elf);
+  copy_segments(&elf);
 
   image->entry = elf.header.e_entry + elf.bias;
   image->program_headers = header_table_address(&elf);

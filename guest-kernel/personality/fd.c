@@ -38,6 +38,7 @@ bool fd_close_on_exec(int fd) { return descriptors[fd].close_on_exec; }
 void fd_set_close_on_exec(int fd, bool close_on_exec) { descriptors[fd].close_on_exec = close_on_exec; }
 
 int fd_next(int fd) {
+  if (fd < 0) fd = 0;
   while (fd < FD_MAX && !descriptors[fd].file) fd++;
   return fd;
 }

@@ -25,7 +25,7 @@ struct placement {
   const uint8_t *shared; /* NULL: a block of the window */
   unsigned rights;       /* of shared pages */
 };
-#define PLACEMENTS_MAX 12
+#define PLACEMENTS_MAX 65 /* one for each segment (elf.c), and the stack */
 /* Records and maps a block of the window, by runs of equal rights. 0, -ENOMEM or -EINVAL. */
 int memory_place(uint64_t address, size_t backing, size_t pages);
 /* Records and maps pages of a file. 0, -ENOMEM or -EINVAL. */

@@ -75,7 +75,9 @@ struct inode *proc_fd_link(int fd) {
   if (!fd_file(fd)) return NULL;
   if (!fd_links[fd]) {
     fd_links[fd] = inode_new(S_IFLNK | 0700);
-    if (fd_links[fd]) fd_links[fd]->follow = follow_fd;
+    if (!fd_links[fd]) return NULL;
+    fd_links[fd]->follow = follow_fd;
+    fd_links[fd]->opens++; /* ours: it has no name, and closing a descriptor of the link itself must not free it */
   }
   return fd_links[fd];
 }
@@ -101,9 +103,23 @@ const char *proc_link_text(const struct inode *link, char *buffer, size_t size) 
   return buffer;
 }
 
+/*
+ * An empty directory in place of the archive's: what that holds may be of any type and is hidden, as by a mount. It
+ * stays in memory, where its entries point to it. NULL when the archive has something else there.
+ */
+static struct inode *mount_point(void) {
+  struct entry *covered = entry_find(tree_root, "proc", strlen("proc"));
+  if (covered) {
+    if (!inode_is(covered->inode, S_IFDIR)) return NULL;
+    covered->inode->opens++;
+    entry_remove(covered);
+  }
+  return tree_make(tree_root, "proc", S_IFDIR | 0555);
+}
+
 void proc_init(void) {
-  struct inode *proc = tree_make(tree_root, "proc", S_IFDIR | 0555);
-  if (!inode_is(proc, S_IFDIR)) return;
+  struct inode *proc = mount_point();
+  if (!proc) return;
   proc_root = proc;
   add_file(proc, "cmdline", proc_kernel_command_line);
   add_file(proc, "cpuinfo", proc_cpuinfo);

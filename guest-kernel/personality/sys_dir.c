@@ -56,7 +56,8 @@ static int64_t list_directory(const uint64_t arg[6], bool old_format) {
     if (room) file->offset = 2;
   }
   if (room && directory->directory.lookup) {
-    for (int fd = fd_next((int)file->offset - 2); room && fd < FD_MAX; fd = fd_next(fd + 1)) {
+    uint64_t first = min_size(file->offset - 2, FD_MAX); /* lseek takes any position */
+    for (int fd = fd_next((int)first); room && fd < FD_MAX; fd = fd_next(fd + 1)) {
       char name[12];
       struct inode *link = proc_fd_link(fd);
       if (!link) continue;

@@ -25,7 +25,7 @@ static uint32_t nanoseconds_of(int64_t ns) {
   return (uint32_t)(rest < 0 ? rest + (int64_t)NS_PER_SECOND : rest);
 }
 
-static int64_t seconds_of(int64_t ns) { return (ns - nanoseconds_of(ns)) / (int64_t)NS_PER_SECOND; }
+static int64_t seconds_of(int64_t ns) { return ns / (int64_t)NS_PER_SECOND - (ns % (int64_t)NS_PER_SECOND < 0); }
 
 static struct stat stat_of(const struct inode *inode) {
   uint64_t size = size_of(inode);

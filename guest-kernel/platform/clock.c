@@ -68,8 +68,8 @@ void clock_start(void) {
   write_msr(MSR_KVM_WALL_CLOCK_NEW, PA(&wall_clock));
 }
 
-static unsigned in(unsigned port) { return (unsigned)privileged(PRIVILEGED_IN, 0, port, 0); }
-static void out(unsigned port, unsigned value) { privileged(PRIVILEGED_OUT, value, port, 0); }
+static unsigned in(unsigned port) { return (unsigned)privileged(PRIVILEGED_IN, 0, port); }
+static void out(unsigned port, unsigned value) { privileged(PRIVILEGED_OUT, value, port); }
 
 static unsigned read_pit(void) {
   out(0x43, 0); /* latch channel 0 */

@@ -12,7 +12,6 @@
 #define CPUID_1_ECX_XSAVE (1u << 26)
 #define CPUID_7_EBX_FSGSBASE (1u << 0)
 #define XCR0_USEFUL 0xe7 /* x87 SSE AVX, AVX-512 in three parts */
-#define MSR_FS_BASE 0xc0000100
 
 static bool fs_base_by_msr;
 static uint64_t fs_base;
@@ -34,7 +33,7 @@ void cpu_init(void) { fs_base_by_msr = write_fs_base(0) != 0; }
 void platform_set_fs_base(uint64_t value) {
   fs_base = value;
   if (fs_base_by_msr)
-    privileged(PRIVILEGED_WRITE_MSR, value, MSR_FS_BASE, 0);
+    privileged(PRIVILEGED_SET_FS_BASE, value, 0);
   else
     write_fs_base(value);
 }

@@ -41,7 +41,7 @@ struct memory_window platform_memory(void) {
     if (size > largest.end - largest.start) largest = free[i];
   }
   uint64_t largest_size = largest.end - largest.start;
-  if (largest_size > total / 8 * 7) {
+  if (largest_size > total / 8 * 7 && total - largest_size < (64ull << 20)) {
     add_part(largest.start + KERNEL_BASE, largest.start, largest_size);
     return (struct memory_window){VA(largest.start), largest_size};
   }

@@ -142,4 +142,4 @@ int platform_map_program(uint64_t va, uint8_t *backing, size_t pages, unsigned p
   return 0;
 }
 
-void platform_activate_program(void) { privileged(PRIVILEGED_SEAL, program_root, 0, 0); }
+void platform_activate_program(void) { privileged(PRIVILEGED_SEAL, program_root, 0); }

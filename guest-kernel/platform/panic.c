@@ -12,10 +12,10 @@
 static bool panicking;
 
 static void __attribute__((noreturn)) stop(void) {
-  privileged(PRIVILEGED_OUT, 1, CLOISTER_IO_PANIC, 0);
+  privileged(PRIVILEGED_OUT, 1, CLOISTER_IO_PANIC);
   /* Under a VMM without a panic port: leave with the status that says "the guest died". */
-  privileged(PRIVILEGED_OUT, 125, CLOISTER_IO_EXIT, 0);
-  for (;;) privileged(PRIVILEGED_HALT, 0, 0, 0);
+  privileged(PRIVILEGED_OUT, 125, CLOISTER_IO_EXIT);
+  for (;;) privileged(PRIVILEGED_HALT, 0, 0);
 }
 
 /* A panic that meets another one on its way stops at once. */

@@ -1,11 +1,11 @@
-/* Calls from the kernel's body to CPL0: uint64_t privileged(operation, a, b, c). Operations: privileged.h. */
+/* Calls from the kernel's body to CPL0: uint64_t privileged(operation, a, b). Operations: privileged.h. */
 #include "entry.h"
 
   .section .text.traps, "ax"
   .code64
 
-  .globl privileged, privileged_ud2, privileged_entry, privileged_guarded, privileged_failed
-privileged:                          /* rdi: operation, rsi, rdx, rcx: a, b, c */
+  .globl privileged, privileged_ud2, privileged_entry, privileged_guarded, privileged_failed, privileged_string
+privileged:                          /* rdi: operation, rsi, rdx: a, b */
   mov %edi, %eax
 privileged_ud2:
   ud2
@@ -29,8 +29,8 @@ privileged_return:
   iretq
 
 1:
-  cmp $PRIVILEGED_WRITE_MSR, %eax
-  je privileged_write_msr
+  cmp $PRIVILEGED_SET_FS_BASE, %eax
+  je privileged_set_fs_base
   cmp $PRIVILEGED_OUT, %eax
   je privileged_out
   cmp $PRIVILEGED_OUT_STRING, %eax
@@ -50,7 +50,12 @@ privileged_out:                      /* value, port */
   out %al, %dx
   jmp privileged_return
 
-privileged_out_string:               /* bytes, port, count */
+privileged_out_string:               /* count, port */
+  cmp $PRIVILEGED_STRING_MAX, %rsi
+  ja privileged_failed
+  mov %esi, %ecx
+  lea privileged_string(%rip), %rsi  /* never an address of the caller's: here supervisor memory would be read too */
+  cld
   rep outsb
   jmp privileged_return
 
@@ -73,8 +78,8 @@ privileged_seal:                     /* page-table root */
 
 /* From here to privileged_failed a #GP makes the call return PRIVILEGED_FAILED. */
 privileged_guarded:
-privileged_write_msr:                /* value, msr */
-  mov %edx, %ecx
+privileged_set_fs_base:              /* value */
+  mov $MSR_FS_BASE, %ecx
   mov %esi, %eax
   mov %rsi, %rdx
   shr $32, %rdx
@@ -90,5 +95,9 @@ privileged_failed:
   .balign 4
 privileged_sealed:
   .long 0
+
+  .bss
+privileged_string:
+  .fill PRIVILEGED_STRING_MAX, 1, 0
 
   .section .note.GNU-stack, "", @progbits

@@ -20,6 +20,6 @@ void platform_exit(uint32_t status, uint32_t signal, uint32_t reason) {
   const struct cloister_exit message = {status, signal, reason};
   console_send(CLOISTER_MSG_EXIT, &message, sizeof message);
   console_flush();
-  privileged(PRIVILEGED_OUT, status, CLOISTER_IO_EXIT, 0);
-  for (;;) privileged(PRIVILEGED_HALT, 0, 0, 0);
+  privileged(PRIVILEGED_OUT, status, CLOISTER_IO_EXIT);
+  for (;;) privileged(PRIVILEGED_HALT, 0, 0);
 }

@@ -5,6 +5,7 @@
 #include "apic.h"
 #include "layout.h"
 #include "privileged.h"
+#include "string.h"
 
 #define THR (CLOISTER_IO_SERIAL + 0) /* transmitter holding; receiver buffer when read */
 #define IER (CLOISTER_IO_SERIAL + 1) /* interrupt enable */
@@ -18,12 +19,13 @@
 #define LSR_DATA_READY 1
 #define LSR_THR_EMPTY 0x20
 #define FIFO_SIZE 16
+_Static_assert(FIFO_SIZE <= PRIVILEGED_STRING_MAX, "a full FIFO is one call");
 #define SERIAL_GSI 4
 
 static bool ready;
 
-static void out(unsigned port, unsigned byte) { privileged(PRIVILEGED_OUT, byte, port, 0); }
-static unsigned in(unsigned port) { return (unsigned)privileged(PRIVILEGED_IN, 0, port, 0); }
+static void out(unsigned port, unsigned byte) { privileged(PRIVILEGED_OUT, byte, port); }
+static unsigned in(unsigned port) { return (unsigned)privileged(PRIVILEGED_IN, 0, port); }
 
 void serial_write(const void *bytes, size_t count) {
   const char *at = bytes;
@@ -35,7 +37,8 @@ void serial_write(const void *bytes, size_t count) {
     size_t chunk = count < FIFO_SIZE ? count : FIFO_SIZE;
     /* No port reads as 0xff, so this cannot hang without one. */
     while (!(in(LSR) & LSR_THR_EMPTY)) __builtin_ia32_pause();
-    privileged(PRIVILEGED_OUT_STRING, (uint64_t)at, THR, chunk);
+    memcpy(privileged_string, at, chunk);
+    privileged(PRIVILEGED_OUT_STRING, chunk, THR);
     at += chunk;
     count -= chunk;
   }

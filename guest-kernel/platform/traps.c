@@ -83,8 +83,8 @@ void service_interrupts(void) {
   if (pending & PENDING_SERIAL) serial_interrupted();
 }
 
-void wait_for_interrupt(void) { privileged(PRIVILEGED_HALT, 0, 0, 0); }
-void wait_for_timer(uint64_t ns) { privileged(PRIVILEGED_HALT, timer_ticks(ns), 0, 0); }
+void wait_for_interrupt(void) { privileged(PRIVILEGED_HALT, 0, 0); }
+void wait_for_timer(uint64_t ns) { privileged(PRIVILEGED_HALT, timer_ticks(ns), 0); }
 
 /* The one place through which the CPU goes back to the program. */
 void before_return(struct program_regs *regs) {

@@ -1,6 +1,6 @@
 /** Puts a kernel image into guest memory: segments go from the file straight into guest RAM. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { EXIT, UsageError } from '../errors.ts'
+import { EXIT, pathFault, UsageError } from '../errors.ts'
 import type { GuestMemory } from '../memory/guest-memory.ts'
 import { HIGH_RAM_START, MIB } from '../memory/memory-map.ts'
 import { readKernelImage } from './elf.ts'
@@ -55,7 +55,10 @@ function openKernel(path: string): number {
   try {
     return openSync(path, 'r')
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    throw new UsageError(`Cannot boot ${path}: open gave ${code}.`, { exitCode: EXIT.cloisterFailed, cause })
+    throw new UsageError(`Cannot boot ${path}: ${pathFault(cause)}.`, {
+      hint: '--kernel takes an ELF file with a PVH entry; without it the guest kernel that "make build" made is booted.',
+      exitCode: EXIT.cloisterFailed,
+      cause,
+    })
   }
 }

@@ -3,7 +3,7 @@
  * Xen public header arch-x86/hvm/start_info.h; entry state in docs/misc/pvh.pandoc of Xen.
  */
 import { struct, u32, u64 } from '../../kvm-bindings/layout.ts'
-import { UsageError } from '../errors.ts'
+import { BugError, UsageError } from '../errors.ts'
 import type { Gpa, GuestMemory } from '../memory/guest-memory.ts'
 import {
   COMMAND_LINE_GPA,
@@ -66,19 +66,27 @@ export interface MemoryMapEntry {
   readonly type: number
 }
 
-/** The memory map told to the guest: all RAM but the legacy hole below 1 MiB. */
+/** The memory map told to the guest: all RAM but the legacy hole below 1 MiB, and no seams that the guest need not see. */
 export function memoryMap(regions: readonly { gpa: Gpa; size: number }[]): MemoryMapEntry[] {
-  const entries: MemoryMapEntry[] = []
+  return joinAdjacent(regions).flatMap(({ gpa, size }) => {
+    if (gpa > 0) return [{ gpa, size, type: E820_RAM }]
+    return [
+      { gpa: 0, size: LOW_RAM_END, type: E820_RAM },
+      { gpa: LOW_RAM_END, size: HIGH_RAM_START - LOW_RAM_END, type: E820_RESERVED },
+      { gpa: HIGH_RAM_START, size: size - HIGH_RAM_START, type: E820_RAM },
+    ]
+  })
+}
+
+/** @param regions in ascending order */
+function joinAdjacent(regions: readonly { gpa: Gpa; size: number }[]): { gpa: Gpa; size: number }[] {
+  const joined: { gpa: Gpa; size: number }[] = []
   for (const { gpa, size } of regions) {
-    if (gpa > 0) {
-      entries.push({ gpa, size, type: E820_RAM })
-      continue
-    }
-    entries.push({ gpa: 0, size: LOW_RAM_END, type: E820_RAM })
-    entries.push({ gpa: LOW_RAM_END, size: HIGH_RAM_START - LOW_RAM_END, type: E820_RESERVED })
-    entries.push({ gpa: HIGH_RAM_START, size: size - HIGH_RAM_START, type: E820_RAM })
+    const last = joined.at(-1)
+    if (last && last.gpa + last.size === gpa) last.size += size
+    else joined.push({ gpa, size })
   }
-  return entries
+  return joined
 }
 
 /** Writes start info, memory map, module list and command line. @returns what EBX holds at entry. */
@@ -94,19 +102,19 @@ export function writePvhBoot(memory: GuestMemory, { commandLine, modules }: PvhB
   const map = memoryMap(memory.regions)
   writeTable(
     memory,
-    MEMORY_MAP_GPA,
+    { name: 'memory map', gpa: MEMORY_MAP_GPA, end: MODULE_LIST_GPA },
     map.map(({ gpa, size, type }) =>
       memoryMapEntry.encode({ addr: BigInt(gpa), size: BigInt(size), type, reserved: 0 }),
     ),
   )
   writeTable(
     memory,
-    MODULE_LIST_GPA,
+    { name: 'module list', gpa: MODULE_LIST_GPA, end: COMMAND_LINE_GPA },
     modules.map(({ gpa, size }) =>
       moduleEntry.encode({ paddr: BigInt(gpa), size: BigInt(size), cmdline_paddr: 0n, reserved: 0n }),
     ),
   )
-  writeTable(memory, START_INFO_GPA, [
+  writeTable(memory, { name: 'start info', gpa: START_INFO_GPA, end: MEMORY_MAP_GPA }, [
     startInfo.encode({
       magic: START_MAGIC,
       version: START_INFO_VERSION,
@@ -123,9 +131,17 @@ export function writePvhBoot(memory: GuestMemory, { commandLine, modules }: PvhB
   return START_INFO_GPA
 }
 
-function writeTable(memory: GuestMemory, gpa: Gpa, rows: readonly Uint8Array[]): void {
+/** Where a table goes, and where the next one begins. */
+interface TablePlace {
+  readonly name: string
+  readonly gpa: Gpa
+  readonly end: Gpa
+}
+
+function writeTable(memory: GuestMemory, { name, gpa, end }: TablePlace, rows: readonly Uint8Array[]): void {
   let at = gpa
   for (const row of rows) {
+    if (row.length > end - at) throw new BugError(`Cannot boot: a ${name} of ${rows.length} entries does not fit.`)
     memory.bytes(at, row.length).set(row)
     at += row.length
   }

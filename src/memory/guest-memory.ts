@@ -6,16 +6,10 @@
  * and vCPU has stopped.
  */
 
+import { type MemoryRegion, type MemoryWindow, RegionWindows } from './region-windows.ts'
+
 /** A guest-physical address: a safe, non-negative integer. */
 export type Gpa = number
-
-/** A stretch of RAM, contiguous in the guest and in the host. */
-export interface MemoryRegion {
-  readonly gpa: Gpa
-  readonly size: number
-  /** A live view of part of it. Asked for as little as is needed: see `WINDOW_SIZE`. */
-  view(offset: number, length: number): Uint8Array
-}
 
 /** The guest named memory that it does not have. */
 export class GuestAddressError extends Error {
@@ -30,77 +24,13 @@ export class GuestAddressError extends Error {
   }
 }
 
-/** Part of a region as it is seen by the host. The guest's byte `gpa` is the buffer's byte `gpa + toHost`. */
-export interface MemoryWindow {
-  readonly gpa: Gpa
-  readonly end: Gpa
-  readonly buffer: ArrayBufferLike
-  readonly toHost: number
-  readonly bytes: Uint8Array
-  /** Byte 0 is the window's first, here and in `u16`. */
-  readonly view: DataView
-  readonly u16: Uint16Array
-}
-
-/**
- * V8 counts what a view covers as memory held, and collects garbage when 32 MiB are reached: some 5 ms of a cold
- * start for a view of a whole guest. A small guest is looked at through a few aligned windows instead; who needs
- * more than these gets one view of the region.
- */
-const WINDOW_SIZE = 8 * 2 ** 20
-const WINDOWS_MAX = 3
-
-class MappedRegion {
-  readonly gpa: Gpa
-  readonly end: Gpa
-  readonly #region: MemoryRegion
-  readonly #windows: MemoryWindow[] = []
-
-  constructor(region: MemoryRegion) {
-    this.gpa = region.gpa
-    this.end = region.gpa + region.size
-    this.#region = region
-  }
-
-  holds(gpa: Gpa, length: number): boolean {
-    return gpa >= this.gpa && length >= 0 && length <= this.end - gpa
-  }
-
-  /** @param length all of it lies in this region */
-  window(gpa: Gpa, length: number): MemoryWindow {
-    return this.#windows.find((window) => gpa >= window.gpa && length <= window.end - gpa) ?? this.#open(gpa, length)
-  }
-
-  #open(gpa: Gpa, length: number): MemoryWindow {
-    const offset = Math.floor(Math.min(gpa - this.gpa, this.#region.size - 1) / WINDOW_SIZE) * WINDOW_SIZE
-    const size = Math.min(WINDOW_SIZE, this.#region.size - offset)
-    const fits = gpa - this.gpa + length <= offset + size
-    const window =
-      fits && this.#windows.length < WINDOWS_MAX
-        ? createWindow(this.gpa + offset, this.#region.view(offset, size))
-        : createWindow(this.gpa, this.#region.view(0, this.#region.size))
-    this.#windows.unshift(window)
-    return window
-  }
-}
-
-const createWindow = (gpa: Gpa, bytes: Uint8Array): MemoryWindow => ({
-  gpa,
-  end: gpa + bytes.length,
-  buffer: bytes.buffer,
-  toHost: bytes.byteOffset - gpa,
-  bytes,
-  view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
-  u16: new Uint16Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 2)),
-})
-
 export class GuestMemory {
-  readonly #regions: readonly MappedRegion[]
+  readonly #regions: readonly RegionWindows[]
   readonly regions: readonly MemoryRegion[]
 
   constructor(regions: readonly MemoryRegion[]) {
     this.regions = [...regions].sort((a, b) => a.gpa - b.gpa)
-    this.#regions = this.regions.map((region) => new MappedRegion(region))
+    this.#regions = this.regions.map((region) => new RegionWindows(region))
   }
 
   /** Memory over arrays that exist already. */
@@ -124,12 +54,15 @@ export class GuestMemory {
     return this.#find(gpa, length) !== undefined
   }
 
-  /** A window that holds all of `[gpa, gpa + length)`; undefined outside RAM or across two regions. */
+  /**
+   * A window that holds all of `[gpa, gpa + length)`; undefined outside RAM, across two regions, or for more than the
+   * 4 GiB that a view can hold.
+   */
   window(gpa: Gpa, length: number): MemoryWindow | undefined {
     return this.#find(gpa, length)?.window(gpa, length)
   }
 
-  /** A live view, no copy. @throws GuestAddressError outside RAM or across two regions. */
+  /** A live view, no copy. @throws GuestAddressError where `window` has none. */
   bytes(gpa: Gpa, length: number): Uint8Array {
     const window = this.#window(gpa, length)
     return window.bytes.subarray(gpa - window.gpa, gpa - window.gpa + length)
@@ -177,7 +110,7 @@ export class GuestMemory {
     Atomics.store(window.u16, (gpa - window.gpa) / 2, value)
   }
 
-  #find(gpa: Gpa, length: number): MappedRegion | undefined {
+  #find(gpa: Gpa, length: number): RegionWindows | undefined {
     return this.#regions.find((region) => region.holds(gpa, length))
   }
 

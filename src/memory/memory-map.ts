@@ -44,19 +44,10 @@ export const VIRTIO_WINDOW_SIZE = 0x1000
 export const IDENTITY_MAP_GPA: Gpa = 0xfffb_c000
 export const TSS_GPA: Gpa = 0xfffb_d000
 
-/** One view may not exceed 4 GiB (koffi aborts the process): larger guests are cut into regions. */
-const REGION_MAX = 2 * GIB
-
-/** Where RAM of the given size lies: below the hole first, the rest from 4 GiB up. */
+/** Where RAM of the given size lies: one stretch below the hole, the rest in one from 4 GiB up. */
 export function ramLayout(bytes: number): { gpa: Gpa; size: number }[] {
-  const regions: { gpa: Gpa; size: number }[] = []
-  const add = (start: Gpa, size: number) => {
-    for (let done = 0; done < size; done += REGION_MAX) {
-      regions.push({ gpa: start + done, size: Math.min(REGION_MAX, size - done) })
-    }
-  }
   const low = Math.min(bytes, MMIO_HOLE_START)
-  add(0, low)
-  add(MMIO_HOLE_END, bytes - low)
+  const regions = [{ gpa: 0, size: low }]
+  if (bytes > low) regions.push({ gpa: MMIO_HOLE_END, size: bytes - low })
   return regions
 }

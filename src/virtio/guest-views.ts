@@ -2,7 +2,8 @@
  * Where a guest-physical range lies in host memory: the buffer, a DataView, and an offset.
  * Rings and descriptors are read through it without an allocation or an exception per access.
  */
-import type { Gpa, GuestMemory, MemoryWindow } from '../memory/guest-memory.ts'
+import type { Gpa, GuestMemory } from '../memory/guest-memory.ts'
+import type { MemoryWindow } from '../memory/region-windows.ts'
 
 export class GuestViews {
   readonly #memory: GuestMemory

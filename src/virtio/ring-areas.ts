@@ -2,7 +2,8 @@
  * The three areas of a split virtqueue, checked once when the driver sets the queue up and then read through views.
  * virtio 1.2 §2.7
  */
-import type { Gpa, MemoryWindow } from '../memory/guest-memory.ts'
+import type { Gpa } from '../memory/guest-memory.ts'
+import type { MemoryWindow } from '../memory/region-windows.ts'
 import { DriverError } from './driver-error.ts'
 import type { GuestViews } from './guest-views.ts'
 

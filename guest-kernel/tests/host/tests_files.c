@@ -361,6 +361,13 @@ static void attributes(void) {
   CHECK(CALL(SYS_newfstatat, 0, path(""), P(stat), AT_EMPTY_PATH) == 0);
 }
 
+static void times_at_the_end_of_time(void) {
+  struct stat *stat = (struct stat *)(scratch + 4096);
+  shim.monotonic_ns = (1ul << 63) - 1700000000000000000u; /* real time has just left what 64 bits with a sign can count */
+  CHECK(open_file("/late", O_CREAT | O_WRONLY) >= 0 && CALL(SYS_stat, path("/late"), P(stat)) == 0);
+  CHECK(stat->st_mtime == -9223372037 && stat->st_mtim.tv_nsec < 1000000000);
+}
+
 static void copies(void) {
   int64_t in = open_file("/etc/motd", O_RDONLY), out = open_file("/copy", O_CREAT | O_RDWR);
   CHECK(CALL(SYS_sendfile, 1, (uint64_t)in, 0, 100) == 8 && !memcmp(shim.output, "welcome\n", 8));
@@ -447,6 +454,7 @@ const struct test file_tests[] = {
   {"writing to a pipe that nobody reads is EPIPE and SIGPIPE", broken_pipe},
   {"poll and select see what is ready and wait for their time", polls},
   {"modes, owners and times are kept, also before 1970", attributes},
+  {"times at the end of what can be counted are told", times_at_the_end_of_time},
   {"sendfile and copy_file_range move bytes and positions", copies},
   {"proc tells about the program, its files and the machine", proc},
   {"directories and files of proc have nothing behind their end, however far", seeks_beyond_the_end},
