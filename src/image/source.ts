@@ -2,12 +2,22 @@
  * From the words on the command line to what runs: which files, which program in them, and whether it can run at
  * the level asked for. Everything that can be known before a start is said here, in one line.
  */
-import { accessSync, closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
 import { posix } from 'node:path'
-import { EXIT, UsageError } from '../errors.ts'
+import { EXIT, pathFault, UsageError } from '../errors.ts'
 import type { Isolation, Source } from '../instance/run-spec.ts'
 import { type FileBytes, type Program, readProgram } from './elf-program.ts'
-import { findInRoot } from './root-lookup.ts'
+import { findInRoot, resolveLinks } from './root-lookup.ts'
 
 export interface SourceRequest {
   readonly isolation: Isolation
@@ -39,8 +49,9 @@ function singleProgram({ operands, isolation }: SourceRequest): ResolvedSource {
     })
   }
   const path = posix.resolve(typed)
-  checkExecutable(typed, path)
+  checkFile(typed, path)
   checkAlone(typed, inspect(typed, path), isolation)
+  checkExecutable(typed, path)
   const args = following[0] === '--' ? following.slice(1) : following
   return { source: { kind: 'program', hostPath: path, path }, program: path, argv: [typed, ...args] }
 }
@@ -49,15 +60,32 @@ function programInRoot({ operands, isolation, cwd, searchPath }: SourceRequest, 
   const [program = ''] = operands
   const directory = realDirectory(rootfs)
   const found = findInRoot(directory, program, { cwd, searchPath })
-  if (found === undefined) {
-    const where = program.includes('/') ? rootfs : `${searchPath} of ${rootfs}`
-    throw new UsageError(`Cannot run ${program}: there is no such file in ${where}.`, { exitCode: EXIT.notFound })
-  }
-  checkExecutable(program, found)
+  if (found === undefined) throw notInRoot(program, { directory, rootfs, cwd, searchPath })
+  checkFile(program, found)
   const kind = inspect(program, found)
   checkProgram(program, kind)
   if (isolation === 'unikernel') checkUnikernelInRoot(program, kind)
+  checkExecutable(program, found)
   return { source: { kind: 'rootfs', directory }, program, argv: operands }
+}
+
+function notInRoot(
+  program: string,
+  { directory, rootfs, cwd, searchPath }: { directory: string; rootfs: string; cwd: string; searchPath: string },
+): UsageError {
+  const isPath = program.includes('/')
+  const fault = isPath ? resolveLinks(directory, posix.resolve('/', cwd, program)).fault : 'ENOENT'
+  if (fault === 'ENOENT' || fault === undefined) {
+    const where = isPath ? rootfs : `${searchPath} of ${rootfs}`
+    return new UsageError(`Cannot run ${program}: there is no such file in ${where}.`, {
+      hint: isPath ? `It is looked up inside ${rootfs}.` : `Name it by its path inside ${rootfs}.`,
+      exitCode: EXIT.notFound,
+    })
+  }
+  return notExecutable(
+    `Cannot run ${program}: ${pathFault({ code: fault })}, inside ${rootfs}.`,
+    `See: ls -l ${posix.join(rootfs, program)}`,
+  )
 }
 
 /** Nothing but the program is there: no interpreter, no loader, no libraries. */
@@ -98,16 +126,32 @@ function checkProgram(typed: string, program: Program): void {
   if (program.kind === 'unfit') throw notExecutable(`Cannot run ${typed}: it is ${program.reason}.`)
 }
 
-function checkExecutable(typed: string, path: string): void {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (!stat) throw new UsageError(`Cannot run ${typed}: there is no such file.`, { exitCode: EXIT.notFound })
-  if (stat.isDirectory())
-    throw notExecutable(`Cannot run ${typed}: it is a directory.`, `For a root directory: --rootfs ${typed} CMD`)
+function checkFile(typed: string, path: string): void {
+  const stat = statusOf(typed, path)
+  if (stat.isDirectory()) {
+    const hint = path === posix.resolve(typed) ? `For a root directory: --rootfs ${typed} CMD` : undefined
+    throw notExecutable(`Cannot run ${typed}: it is a directory.`, hint)
+  }
   if (!stat.isFile()) throw notExecutable(`Cannot run ${typed}: it is not a regular file.`)
+}
+
+function statusOf(typed: string, path: string): Stats {
+  try {
+    return statSync(path)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new UsageError(`Cannot run ${typed}: there is no such file.`, { exitCode: EXIT.notFound, cause })
+    }
+    throw notExecutable(`Cannot run ${typed}: ${pathFault(cause)}.`, `See: ls -l ${path}`, cause)
+  }
+}
+
+/** Asked last: a file that is no program does not become one by chmod. */
+function checkExecutable(typed: string, path: string): void {
   try {
     accessSync(path, constants.X_OK)
   } catch {
-    throw notExecutable(`Cannot run ${typed}: it is not executable.`, `Make it so: chmod +x ${typed}`)
+    throw notExecutable(`Cannot run ${typed}: it is not executable.`, `Make it so: chmod +x ${path}`)
   }
 }
 
@@ -116,11 +160,7 @@ function inspect(typed: string, path: string): Program {
   try {
     fd = openSync(path, 'r')
   } catch (cause) {
-    throw notExecutable(
-      `Cannot run ${typed}: reading it gave ${(cause as NodeJS.ErrnoException).code}.`,
-      undefined,
-      cause,
-    )
+    throw notExecutable(`Cannot run ${typed}: it cannot be read: ${pathFault(cause)}.`, `See: ls -l ${path}`, cause)
   }
   try {
     return readProgram(fileBytes(fd))
@@ -142,7 +182,8 @@ function realDirectory(rootfs: string): string {
   try {
     directory = realpathSync(rootfs)
   } catch (cause) {
-    throw new UsageError(`Cannot use ${rootfs} as the root directory: ${(cause as NodeJS.ErrnoException).code}.`, {
+    throw new UsageError(`Cannot use ${rootfs} as the root directory: ${pathFault(cause)}.`, {
+      hint: '--rootfs takes a directory of the host that holds the files of a system: bin, lib, etc.',
       cause,
     })
   }

@@ -1,25 +1,33 @@
 /** Answers VM exits: port and memory-mapped accesses go to their bus, everything else ends the guest with a reason. */
 import type { CoalescedMmioRing } from '../../kvm-bindings/coalesced-mmio.ts'
+import { KVM_INTERNAL_ERROR_EMULATION } from '../../kvm-bindings/constants.ts'
 import type { VcpuExit } from '../../kvm-bindings/vcpu-exit.ts'
 import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import type { Bus } from '../bus/bus.ts'
 import type { GuestMemory } from '../memory/guest-memory.ts'
-import { reportDeath } from './exit-report.ts'
+import { hasInstruction, reportDeath } from './exit-report.ts'
 import type { ExitTrace } from './exit-trace.ts'
 import { type DeviceNames, describeExit } from './exit-words.ts'
 import type { RunnerEvents } from './vcpu-runner.ts'
 
-/** How a machine came to its end. */
-export type MachineEnd =
+/** What ends a machine without a word about why. */
+export type PlainEnd =
   | { readonly kind: 'exitPort'; readonly value: number }
-  /** The guest kernel said that it gave up. */
-  | { readonly kind: 'panic' }
   /** The guest asked for a reboot. */
   | { readonly kind: 'reset' }
-  /** The guest did what no guest survives; the report is a paragraph. */
-  | { readonly kind: 'died'; readonly report: string }
   /** `stop` or `close` was called. */
   | { readonly kind: 'stopped' }
+
+/** What a device or the machine says to end it. */
+export type EndRequest = PlainEnd | { readonly kind: 'panic' }
+
+/** How a machine came to its end. */
+export type MachineEnd =
+  | PlainEnd
+  /** The guest kernel said that it gave up; the report is a paragraph. */
+  | { readonly kind: 'panic'; readonly report: string }
+  /** The guest did what no guest survives; the report is a paragraph. */
+  | { readonly kind: 'died'; readonly report: string }
 
 export interface ExitHandlerParts {
   readonly vcpu: VcpuFd
@@ -35,6 +43,9 @@ export interface ExitHandlerParts {
 }
 
 const TRACE_ADVICE = 'Try --trace exits to see what it did before.'
+const NOTHING_ADVICE = `It is neither RAM nor a device. ${TRACE_ADVICE}`
+const NO_INSTRUCTION =
+  'it jumped to an address where there is no memory, through a wrong pointer or a damaged stack perhaps'
 const EMULATION_ADVICE =
   'This KVM emulates kernel mode in software and lacks this instruction (cloister doctor says which KVM it is); hardware KVM would run it. Try another kernel, or another host.'
 
@@ -49,23 +60,36 @@ export function createExitHandler(parts: ExitHandlerParts) {
   })
 
   /** The first end counts. What the guest queued before it still reaches the host. */
-  const finish = (reason: MachineEnd) => {
+  const conclude = (reason: MachineEnd) => {
     if (end) return
     end = reason
     drain()
     resolveEnded(reason)
   }
 
+  const report = (happened: string, advice: string) => reportDeath(vcpu, memory, happened, advice)
+
+  /** A panic comes by a port write: the vCPU is out of KVM_RUN, and its state may be read. */
+  const finish = (request: EndRequest) => {
+    if (end) return
+    if (request.kind !== 'panic') conclude(request)
+    else conclude({ ...request, report: report('its kernel gave up (panic port)', TRACE_ADVICE) })
+  }
+
   const die = (exit: VcpuExit, advice: string) => {
-    finish({ kind: 'died', report: reportDeath(vcpu, memory, describeExit(exit, names), advice) })
+    conclude({ kind: 'died', report: report(describeExit(exit, names), advice) })
+  }
+
+  /** KVM fetches an instruction that is not there by emulation, and fails at that. */
+  const emulationFailed = (exit: VcpuExit) => {
+    if (hasInstruction(vcpu, memory)) die(exit, EMULATION_ADVICE)
+    else conclude({ kind: 'died', report: report(NO_INSTRUCTION, TRACE_ADVICE) })
   }
 
   const deliver = (gpa: number, data: Uint8Array) => void mmio.write(gpa, data)
   const settle = () => deferredWrites.drain(deliver)
 
-  const onExit: RunnerEvents['onExit'] = (exit) => {
-    settle()
-    trace?.(exit)
+  const answer = (exit: VcpuExit) => {
     switch (exit.kind) {
       case 'io':
         // A string instruction (`rep outsb`) arrives as one exit with a count; the data follow each other.
@@ -76,27 +100,32 @@ export function createExitHandler(parts: ExitHandlerParts) {
         }
         break
       case 'mmioWrite':
-        if (!mmio.write(exit.gpa, exit.data))
-          die(exit, `Nothing is there: it is neither RAM nor a device. ${TRACE_ADVICE}`)
+        if (!mmio.write(exit.gpa, exit.data)) die(exit, NOTHING_ADVICE)
         break
       case 'mmioRead':
-        if (!mmio.read(exit.gpa, exit.data))
-          die(exit, `Nothing is there: it is neither RAM nor a device. ${TRACE_ADVICE}`)
+        if (!mmio.read(exit.gpa, exit.data)) die(exit, NOTHING_ADVICE)
         break
       case 'interrupted':
       case 'irqWindowOpen':
         break
       case 'internalError':
-        die(exit, exit.suberror === 1 ? EMULATION_ADVICE : TRACE_ADVICE)
+        if (exit.suberror === KVM_INTERNAL_ERROR_EMULATION) emulationFailed(exit)
+        else die(exit, TRACE_ADVICE)
         break
       default:
         die(exit, TRACE_ADVICE)
     }
+  }
+
+  const onExit: RunnerEvents['onExit'] = (exit) => {
+    settle()
+    answer(exit)
+    trace?.(exit)
     return end ? 'stop' : 'continue'
   }
 
   const onError: RunnerEvents['onError'] = (error) =>
-    finish({ kind: 'died', report: `The guest was stopped: ${error.message}.` })
+    conclude({ kind: 'died', report: `The guest was stopped: ${error.message}.` })
 
   return { ended, finish, settle, onExit, onError }
 }

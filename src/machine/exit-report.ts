@@ -15,11 +15,12 @@ const pad = (value: bigint) => value.toString(16).padStart(16, '0')
 export function reportDeath(vcpu: VcpuFd, memory: GuestMemory, happened: string, advice: string): string {
   const regs = vcpu.getRegs()
   const sregs = vcpu.getSregs()
-  const bytes = instructionAt(vcpu, memory, sregs.cs.base + regs.rip)
+  const bytes = instructionAt(vcpu, memory)
+  const found = bytes.length > 0 ? bytes.join(' ') : 'none, there is no memory'
   const mode = (sregs.cr0 & 1n) === 0n ? 'real mode' : sregs.cs.l ? '64-bit mode' : 'protected mode'
   return [
     `The guest died: ${happened}, at rip ${hex(regs.rip)} in ${mode}, privilege ${sregs.ss.dpl}.`,
-    `  bytes at rip: ${bytes}`,
+    `  bytes at rip: ${found}`,
     `  rax ${pad(regs.rax)} rbx ${pad(regs.rbx)} rcx ${pad(regs.rcx)} rdx ${pad(regs.rdx)}`,
     `  rsi ${pad(regs.rsi)} rdi ${pad(regs.rdi)} rbp ${pad(regs.rbp)} rsp ${pad(regs.rsp)}`,
     `  cr0 ${hex(sregs.cr0)} cr2 ${hex(sregs.cr2)} cr3 ${hex(sregs.cr3)} cr4 ${hex(sregs.cr4)} efer ${hex(sregs.efer)} rflags ${hex(regs.rflags)}`,
@@ -27,15 +28,19 @@ export function reportDeath(vcpu: VcpuFd, memory: GuestMemory, happened: string,
   ].join('\n')
 }
 
-/** The guest's page tables may be what broke: translation is KVM's, every access is checked. */
-function instructionAt(vcpu: VcpuFd, memory: GuestMemory, address: bigint): string {
+/** Whether the vCPU has an instruction to go on with. */
+export const hasInstruction = (vcpu: VcpuFd, memory: GuestMemory): boolean => instructionAt(vcpu, memory).length > 0
+
+/** As hexadecimal bytes. The guest's page tables may be what broke: translation is KVM's, every access is checked. */
+function instructionAt(vcpu: VcpuFd, memory: GuestMemory): string[] {
+  const address = vcpu.getSregs().cs.base + vcpu.getRegs().rip
   const found: string[] = []
   for (let index = 0n; index < INSTRUCTION_BYTES; index++) {
     const gpa = translate(vcpu, address + index)
     if (gpa === undefined || !memory.contains(gpa, 1)) break
     found.push(memory.bytes(gpa, 1)[0]!.toString(16).padStart(2, '0'))
   }
-  return found.length > 0 ? found.join(' ') : 'none, the address is not mapped to memory'
+  return found
 }
 
 function translate(vcpu: VcpuFd, address: bigint): number | undefined {

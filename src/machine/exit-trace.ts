@@ -1,7 +1,8 @@
 /** `--trace exits`: one line per exit to user space, numbered and timed, for people who want to watch. */
 import { exitReasonName, type VcpuExit } from '../../kvm-bindings/vcpu-exit.ts'
-import { type DeviceNames, describeExit } from './exit-words.ts'
+import { type DeviceNames, describeAnswer, describeExit } from './exit-words.ts'
 
+/** To be called once the exit is answered: a read is told with the value that the guest gets. */
 export type ExitTrace = (exit: VcpuExit) => void
 
 export function createExitTrace(names: DeviceNames, emit: (line: string) => void): ExitTrace {
@@ -13,6 +14,8 @@ export function createExitTrace(names: DeviceNames, emit: (line: string) => void
     last = now
     number++
     const name = exitReasonName(exit.reason).padEnd(24)
-    emit(`#${String(number).padEnd(6)} +${sinceUs.toFixed(0).padStart(7)} us  ${name} ${describeExit(exit, names)}`)
+    emit(
+      `#${String(number).padEnd(6)} +${sinceUs.toFixed(0).padStart(7)} us  ${name} ${describeExit(exit, names)}${describeAnswer(exit)}`,
+    )
   }
 }

@@ -27,20 +27,28 @@ const printable = (data: Uint8Array) =>
 
 const plural = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`
 
+const NOTHING = 'nothing is there'
+
+/** What the guest was given for a read, once it is answered; nothing for other exits. */
+export function describeAnswer(exit: VcpuExit): string {
+  const reads = exit.kind === 'mmioRead' || (exit.kind === 'io' && exit.direction === 'in')
+  return reads ? `: ${little(exit.data)}${printable(exit.data)}` : ''
+}
+
 /** One line, no name of the exit reason in front. */
 export function describeExit(exit: VcpuExit, names: DeviceNames): string {
   switch (exit.kind) {
     case 'io': {
-      const device = names.port(exit.port) ?? 'nobody'
+      const device = names.port(exit.port) ?? NOTHING
       const repeated = exit.count > 1 ? ` ${exit.count} times` : ''
       return exit.direction === 'out'
         ? `the guest wrote ${plural(exit.size, 'byte')}${repeated} to port ${hex(exit.port)} (${device}): ${little(exit.data)}${printable(exit.data)}`
         : `the guest reads ${plural(exit.size, 'byte')}${repeated} from port ${hex(exit.port)} (${device})`
     }
     case 'mmioWrite':
-      return `the guest wrote ${plural(exit.data.length, 'byte')} at ${hex(exit.gpa)} (${names.mmio(exit.gpa) ?? 'nobody'}): ${little(exit.data)}`
+      return `the guest wrote ${plural(exit.data.length, 'byte')} at ${hex(exit.gpa)} (${names.mmio(exit.gpa) ?? NOTHING}): ${little(exit.data)}`
     case 'mmioRead':
-      return `the guest reads ${plural(exit.data.length, 'byte')} at ${hex(exit.gpa)} (${names.mmio(exit.gpa) ?? 'nobody'})`
+      return `the guest reads ${plural(exit.data.length, 'byte')} at ${hex(exit.gpa)} (${names.mmio(exit.gpa) ?? NOTHING})`
     case 'hlt':
       return 'the vCPU executed HLT'
     case 'shutdown':

@@ -17,7 +17,7 @@ import type { VirtioDevice } from '../virtio/device.ts'
 import { createMmioTransport, type MmioTransport } from '../virtio/mmio-transport.ts'
 import { DEFERRABLE_WRITES, MMIO_OFFSET } from '../virtio/registers.ts'
 import { PORTS, VIRTIO_SLOTS, virtioSlot } from './device-table.ts'
-import type { MachineEnd } from './exit-handler.ts'
+import type { EndRequest } from './exit-handler.ts'
 import type { Reactor } from './reactor.ts'
 
 export interface DevicePlan {
@@ -35,7 +35,7 @@ interface Site {
   readonly memory: GuestMemory
   readonly reactor: Reactor
   readonly releases: (() => void)[]
-  readonly finish: (end: MachineEnd) => void
+  readonly finish: (end: EndRequest) => void
   /** Delivers the register writes that KVM kept back. */
   readonly settle: () => void
 }

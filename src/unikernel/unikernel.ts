@@ -6,7 +6,7 @@ import { hostRandom } from '../backends/random-source.ts'
 import { virtioRng } from '../devices/virtio-rng.ts'
 import { EXIT, UsageError } from '../errors.ts'
 import { planCpio } from '../image/cpio.ts'
-import { rootTree } from '../image/root-tree.ts'
+import { largestFile, rootTree } from '../image/root-tree.ts'
 import type { ExitResult, Instance, Phases, Stdio } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
 import type { MachineEnd } from '../machine/exit-handler.ts'
@@ -14,17 +14,16 @@ import { createMachine, type Machine } from '../machine/machine.ts'
 import { sizeThreadPool } from '../machine/thread-pool.ts'
 import { MIB } from '../memory/memory-map.ts'
 import { unikernelPath } from '../paths.ts'
-import { EXIT_REASON, MESSAGE_MAX } from './abi.ts'
+import { MESSAGE_MAX } from './abi.ts'
 import type { ProgramExit } from './control-channel.ts'
+import { describeEnd, describeExit } from './ending.ts'
 import { createGuestStreams, type GuestStreams } from './guest-streams.ts'
-import { createLineSink } from './line-sink.ts'
+import { createKernelLog } from './kernel-log.ts'
 
 /** Kernel, page tables and streams take a few MiB; below this nothing useful fits. */
 const MEMORY_MIN = 16 * MIB
 /** The guest kernel keeps no more than this part of its memory for arguments (control.c). */
 const ARGS_SHARE = 16
-/** Kernel log lines kept for the report of a guest that gave up. */
-const LOG_LINES_KEPT = 8
 
 export interface UnikernelOptions {
   readonly stdio: Stdio
@@ -37,7 +36,7 @@ export interface UnikernelOptions {
 
 export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, trace }: UnikernelOptions): Instance {
   const phases: Phases = {}
-  const lastLines: string[] = []
+  const kernelLog = createKernelLog(log)
   let machine: Machine | undefined
   let streams: GuestStreams | undefined
   let programExit: ProgramExit | undefined
@@ -47,12 +46,6 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
   })
   let killed = false
   let closed = false
-
-  const note = (line: string) => {
-    lastLines.push(line)
-    if (lastLines.length > LOG_LINES_KEPT) lastLines.shift()
-    log(line)
-  }
 
   const openStreams = () =>
     createGuestStreams({
@@ -72,18 +65,21 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
           exitCode: EXIT.cloisterFailed,
           report: `Cannot write the output of ${spec.program}: the host gave ${code}. The program was ended.`,
         }),
-      onLog: note,
+      onLog: (line) => kernelLog.control(line),
       onExit: (exit) => {
         programExit = exit
       },
-      onViolation: (what) => note(`the guest broke the control protocol with ${what}; its messages are no longer read`),
+      onViolation: (what) =>
+        kernelLog.control(`the guest broke the control protocol with ${what}; its messages are no longer read`),
     })
 
   /** A killed guest's output is not waited for: its reader may be why it was killed. */
   const conclude = async (end: MachineEnd) => {
     phases.exited = now()
     await streams?.flushed()
-    resolveResult(programExit ? describeExit(programExit, lastLines) : describeEnd(end, lastLines))
+    kernelLog.serial.end()
+    const ownKernel = spec.kernel === undefined
+    resolveResult(programExit ? describeExit(programExit, kernelLog) : describeEnd(end, kernelLog, ownKernel))
   }
 
   const kill = (outcome: ExitResult) => {
@@ -114,14 +110,15 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
       }
       sizeThreadPool(stdio.stdin === undefined ? 0 : 1)
       streams = openStreams()
+      const tree = rootTree(spec.source, log)
       machine = await createMachine({
         memoryBytes: spec.memoryBytes,
         kernel: spec.kernel ?? unikernelPath,
         commandLine: spec.append ?? '',
-        modules: [{ name: 'the root file tree', ...planCpio(rootTree(spec.source)) }],
+        modules: [{ name: 'the root file tree', largest: largestFile(tree), ...planCpio(tree) }],
         devices: [streams.device, virtioRng(hostRandom)],
         // A kernel of the user's own talks on the serial port; ours only when something is wrong.
-        serial: { sink: spec.kernel ? streams.openStdout() : createLineSink(note) },
+        serial: { sink: spec.kernel ? kernelLog.overhear(streams.openStdout()) : kernelLog.serial },
         runner,
         trace,
         log,
@@ -147,34 +144,3 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
 }
 
 const now = () => process.hrtime.bigint()
-
-function describeExit({ status, reason }: ProgramExit, lastLines: readonly string[]): ExitResult {
-  const why = lastLines.at(-1)
-  switch (reason) {
-    case EXIT_REASON.notExecutable:
-      return { exitCode: EXIT.notExecutable, report: why }
-    case EXIT_REASON.notFound:
-      return { exitCode: EXIT.notFound, report: why }
-    case EXIT_REASON.outOfMemory:
-      return { exitCode: EXIT.outOfMemory, outOfMemory: true, report: why }
-    default:
-      return { exitCode: status }
-  }
-}
-
-/** An end that the program did not announce. */
-function describeEnd(end: MachineEnd, lastLines: readonly string[]): ExitResult {
-  const report = (what: string) => ({ exitCode: EXIT.cloisterFailed, report: [what, ...lastLines].join('\n  ') })
-  switch (end.kind) {
-    case 'exitPort':
-      return { exitCode: end.value }
-    case 'reset':
-      return { exitCode: 0 }
-    case 'panic':
-      return report('The guest kernel gave up:')
-    case 'died':
-      return report(end.report)
-    case 'stopped':
-      return report('The guest was stopped.')
-  }
-}

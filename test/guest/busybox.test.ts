@@ -200,7 +200,11 @@ for (const script of SCRIPTS) {
 kvmTest('a second process is refused as by a Linux that has none to give', async (t) => {
   const { status, stderr } = await inUnikernel(['sh', '-c', 'echo text | cat'], '')
   t.is(status, 2)
-  t.is(stderr, "sh: can't fork: Function not implemented\n")
+  t.is(
+    stderr,
+    "sh: can't fork: Function not implemented\n" +
+      'cloister: unikernel: clone (system call 56) is not supported: a unikernel runs one process with one thread (docs/unikernel-abi.md)\n',
+  )
 })
 
 kvmTest('what a program writes does not reach the directory it was given', async (t) => {

@@ -10,8 +10,12 @@ import test, { type ExecutionContext } from 'ava'
 import { packageRoot } from '../../src/paths.ts'
 import { kvmTest } from '../helpers/kvm.ts'
 
-const PROGRAMS = { files: 0, memory: 0, process: 42, signals: 0 } as const
+const PROGRAMS = { files: 0, gaps: 0, memory: 0, process: 42, signals: 0 } as const
 type Program = keyof typeof PROGRAMS
+/** For programs about where the linker puts things. */
+const LINKER_OPTIONS: { readonly [program in Program]?: readonly string[] } = {
+  gaps: ['-Wl,--section-start=.farrw=0x2000000'],
+}
 
 const LINKED = {
   'glibc, static': ['gcc', '-static'],
@@ -26,7 +30,8 @@ test.before('the programs are built', () => {
   for (const [linked, [compiler, ...options]] of Object.entries(LINKED))
     for (const program of Object.keys(PROGRAMS) as Program[]) {
       const source = join(packageRoot, 'guest-kernel/tests/programs', `${program}.c`)
-      execFileSync(compiler, ['-O1', '-Wall', '-Werror', ...options, '-o', built(program, linked), source])
+      const all = [...options, ...(LINKER_OPTIONS[program] ?? [])]
+      execFileSync(compiler, ['-O1', '-Wall', '-Werror', ...all, '-o', built(program, linked), source])
     }
 })
 

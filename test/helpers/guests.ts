@@ -1,5 +1,6 @@
 /** Boots a test guest (guest-kernel/tests) in a real VM and says what it printed and how it ended. */
 import { join } from 'node:path'
+import type { BootModuleSource } from '../../src/machine/boot-modules.ts'
 import type { MachineEnd } from '../../src/machine/exit-handler.ts'
 import { createMachine, type Machine } from '../../src/machine/machine.ts'
 import { MIB } from '../../src/memory/memory-map.ts'
@@ -11,6 +12,7 @@ export interface GuestOptions {
   readonly runner?: 'pool' | 'worker'
   readonly memoryBytes?: number
   readonly trace?: (line: string) => void
+  readonly modules?: readonly BootModuleSource[]
 }
 
 export interface BootedGuest {
@@ -21,14 +23,14 @@ export interface BootedGuest {
 
 export async function bootGuest(
   name: string,
-  { memoryBytes = 32 * MIB, ...options }: GuestOptions = {},
+  { memoryBytes = 32 * MIB, modules = [], ...options }: GuestOptions = {},
 ): Promise<BootedGuest> {
   const chunks: Buffer[] = []
   const machine = await createMachine({
     memoryBytes,
     kernel: guestPath(name),
     commandLine: '',
-    modules: [],
+    modules,
     devices: [],
     serial: {
       sink: {
