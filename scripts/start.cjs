@@ -15,6 +15,10 @@ if (process.argv.length === 3 && (process.argv[2] === '--version' || process.arg
   process.exit(0)
 }
 
+// Node opens its debugger on SIGUSR1, for anybody on this host, unless somebody listens. `run` passes both on.
+process.on('SIGUSR1', () => {})
+process.on('SIGUSR2', () => {})
+
 const fs = require('node:fs')
 const { Script } = require('node:vm')
 

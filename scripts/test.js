@@ -19,7 +19,7 @@ let bailedOut = false
 const { NODE_EXTRA_CA_CERTS: _unused, ...env } = process.env
 const ava = spawn(
   process.execPath,
-  [`${root}node_modules/ava/entrypoints/cli.mjs`, '--tap', ...process.argv.slice(2)],
+  ['--', `${root}node_modules/ava/entrypoints/cli.mjs`, '--tap', ...process.argv.slice(2)],
   {
     cwd: root,
     env,

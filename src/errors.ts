@@ -56,3 +56,22 @@ export class GuestError extends CloisterError {
 export class BugError extends CloisterError {
   override readonly name = 'BugError'
 }
+
+/** What the kernel said about a path, in words for a person. */
+const PATH_FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or directory',
+  ENOTDIR: 'a part of the path is a file',
+  EISDIR: 'it is a directory',
+  EACCES: 'this user has no permission',
+  EPERM: 'this user has no permission',
+  EROFS: 'the file system is read-only',
+  ELOOP: 'its symbolic links go in circles',
+  ENAMETOOLONG: 'the path is too long',
+  ENOSPC: 'the disk is full',
+}
+
+/** Completes "Cannot do this with PATH: ...". */
+export function pathFault(error: unknown): string {
+  const { code = '' } = error as NodeJS.ErrnoException
+  return PATH_FAULTS[code] ?? `the host gave ${code || String(error)}`
+}

@@ -16,9 +16,9 @@ const run: Command = {
     { name: 'interactive', short: 'i', describe: 'Connect standard input' },
     { name: 'env', short: 'e', value: 'K[=V]', many: true, describe: 'Set a variable; K alone passes yours on' },
     { name: 'env-file', value: 'FILE', many: true, describe: 'Read variables from a file, one K=V or K a line' },
-    { name: 'workdir', short: 'w', value: 'DIR', describe: 'Working directory inside (default /)' },
+    { name: 'workdir', short: 'w', value: 'DIR', describe: 'Working directory inside, there already (default /)' },
     { name: 'memory', value: 'SIZE', describe: 'Guest memory of a VM, limit of a container: 64M, 1G (default 128M)' },
-    { name: 'cpus', value: 'N', describe: 'Processors (default 1)' },
+    { name: 'cpus', value: 'N', describe: 'Processors of a container (default 1); a unikernel has one' },
     {
       name: 'timeout',
       value: 'TIME',

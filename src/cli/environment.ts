@@ -1,6 +1,6 @@
 /** The environment of the program: defaults, then files, then `-e`, later ones winning. */
 import { readFileSync } from 'node:fs'
-import { UsageError } from '../errors.ts'
+import { pathFault, UsageError } from '../errors.ts'
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -39,7 +39,10 @@ function readEnvFile(file: string): string[] {
   try {
     content = readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new UsageError(`Cannot read variables from ${file}: ${(cause as NodeJS.ErrnoException).code}.`, { cause })
+    throw new UsageError(`Cannot read variables from ${file}: ${pathFault(cause)}.`, {
+      hint: '--env-file takes a file with one K=V or K a line.',
+      cause,
+    })
   }
   return content.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('#'))
 }

@@ -4,7 +4,7 @@ import type { ExitResult, Instance } from '../instance/instance.ts'
 import { formatDurationMs } from './quantities.ts'
 
 /** With their Linux numbers, signal(7). */
-const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const
+const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGUSR1: 10, SIGUSR2: 12, SIGTERM: 15 } as const
 type ForwardedSignal = keyof typeof FORWARDED
 /** Two of them within this time mean it. */
 const INSISTING_MS = 2000

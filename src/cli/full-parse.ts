@@ -26,7 +26,7 @@ export async function fullParse(command: Command, args: readonly string[]): Prom
 
 async function parse(command: Command, args: readonly string[]): Promise<Record<string, unknown>> {
   try {
-    return await parserOf(command, args).parseAsync()
+    return await parserOf(command, joinValues(command, args)).parseAsync()
   } catch (cause) {
     if (cause instanceof UsageError) throw cause
     // Some words trip yargs itself: `--toString`.
@@ -35,21 +35,61 @@ async function parse(command: Command, args: readonly string[]): Promise<Record<
   }
 }
 
-export const commandHelp = (command: Command): Promise<string> => parserOf(command, []).getHelp()
+/**
+ * yargs takes no value that begins with a dash unless `=` joins it to its option; here what follows an option that
+ * takes a value is the value.
+ */
+function joinValues({ options, stopsAtOperand }: Command, args: readonly string[]): string[] {
+  const joined: string[] = []
+  const takesValue = (word: string) =>
+    options.find(({ name, short, value }) => value !== undefined && (word === `--${name}` || word === `-${short}`))
+  const isSwitch = (letter: string) => options.some(({ short, value }) => short === letter && value === undefined)
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at]!
+    if (word === '--' || (stopsAtOperand && !/^-./s.test(word))) return [...joined, ...args.slice(at)]
+    const switches = /^-([^-=]+)[^-=]$/s.exec(word)?.[1] ?? ''
+    const clustered = switches !== '' && [...switches].every(isSwitch)
+    const row = takesValue(clustered ? `-${word.at(-1)}` : word)
+    const value = args[at + 1]
+    if (row === undefined || value === undefined) {
+      joined.push(word)
+      continue
+    }
+    if (clustered) joined.push(`-${switches}`)
+    joined.push(`--${row.name}=${value}`)
+    at++
+  }
+  return joined
+}
+
+export const commandHelp = async (command: Command): Promise<string> =>
+  [
+    await parserOf(command, []).getHelp(),
+    examplesHelp(command.examples),
+    ...(command.epilogue === undefined ? [] : [command.epilogue]),
+  ].join('\n\n')
+
+/** yargs would break the longer lines, and a line that is broken cannot be copied. */
+function examplesHelp(examples: Command['examples']): string {
+  const width = Math.max(...examples.map(([line]) => line.length))
+  return ['Examples:', ...examples.map(([line, what]) => `  ${line.padEnd(width)}  ${what}`)].join('\n')
+}
 
 export async function overviewHelp(commands: readonly Command[]): Promise<string> {
   const parser = base([], 'cloister').usage(
     '$0 COMMAND [OPTIONS]\n\nRun a Linux program in a container or in a virtual machine of its own, and compare the two.',
   )
   for (const { name, describe } of commands) parser.command(name, describe)
-  return parser
+  const help = await parser
     .option('version', { alias: 'v', type: 'boolean', describe: 'Print the version' })
     .option('help', { alias: 'h', type: 'boolean', describe: 'Show this help' })
-    .example('$0 doctor', 'see what this host can run')
-    .example('$0 run /bin/busybox echo hello', 'a program in a virtual machine of its own')
-    .example('$0 compare /bin/busybox -- sha256sum /bin/busybox', 'the same program at every level')
-    .epilogue('"cloister COMMAND --help" says more about a command.')
     .getHelp()
+  const examples = examplesHelp([
+    ['cloister doctor', 'see what this host can run'],
+    ['cloister run /bin/busybox echo hello', 'a program in a virtual machine of its own'],
+    ['cloister compare /bin/busybox -- sha256sum /bin/busybox', 'the same program at every level'],
+  ])
+  return [help, examples, '"cloister COMMAND --help" says more about a command.'].join('\n\n')
 }
 
 function parserOf(command: Command, args: readonly string[]): Argv {
@@ -71,8 +111,7 @@ function parserOf(command: Command, args: readonly string[]): Argv {
       ...(value === undefined ? { type: 'boolean' } : { type: 'string', requiresArg: true }),
     })
   }
-  for (const [line, what] of command.examples) parser.example(line, what)
-  return command.epilogue === undefined ? parser : parser.epilogue(command.epilogue)
+  return parser
 }
 
 /** Help and failures are ours to print: yargs neither writes nor exits. Its texts stay English in every locale. */
@@ -104,8 +143,19 @@ function missingValue(command: Command, { name, value }: OptionRow): UsageError 
   })
 }
 
+/** What people who know docker try first. */
+const NOT_YET: Readonly<Record<string, string>> = {
+  d: 'Programs run in the foreground only; "cloister run ... &" leaves the shell free.',
+  detach: 'Programs run in the foreground only; "cloister run ... &" leaves the shell free.',
+  t: 'Programs get no terminal of their own; -i alone connects standard input.',
+  tty: 'Programs get no terminal of their own; -i alone connects standard input.',
+}
+
 function unknownOption(command: Command, name: string): UsageError {
   const dashed = name.length === 1 ? `-${name}` : `--${name}`
+  if (command.name === 'run' && Object.hasOwn(NOT_YET, name)) {
+    return new UsageError(`Cannot read the command line: ${dashed} is not there yet.`, { hint: NOT_YET[name]! })
+  }
   const names = command.options.map((row) => row.name)
   const near = name.length === 1 ? undefined : suggest(name, names)
   return new UsageError(`Cannot read the command line: ${command.name} has no option ${dashed}.`, {

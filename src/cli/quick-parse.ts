@@ -29,7 +29,7 @@ export function quickParse(command: Command, args: readonly string[]): ParsedArg
       put(row, arg.slice(equals + 1))
     } else {
       const value = args[++at]
-      if (equals !== -1 || value === undefined || value.startsWith('-')) return undefined
+      if (equals !== -1 || value === undefined) return undefined
       put(row, value)
     }
   }

@@ -2,6 +2,7 @@
 import { posix } from 'node:path'
 import { UsageError } from '../errors.ts'
 import { resolveSource } from '../image/source.ts'
+import { checkWorkingDirectory } from '../image/working-directory.ts'
 import { ISOLATION_LEVELS, type Isolation, type RunSpec } from '../instance/run-spec.ts'
 import { flag, list, type ParsedArguments, text } from './command.ts'
 import { DEFAULT_PATH, programEnvironment } from './environment.ts'
@@ -27,15 +28,17 @@ export function runRequest(parsed: ParsedArguments): (name: string) => RunSpec {
       hint: '--kernel and --append go with --isolation unikernel.',
     })
   }
+  const resolved = resolveSource({
+    isolation,
+    operands: parsed.operands,
+    ...(rootfs === undefined ? {} : { rootfs }),
+    cwd,
+    searchPath: searchPath?.slice('PATH='.length) ?? DEFAULT_PATH,
+  })
+  checkWorkingDirectory(resolved.source, cwd)
   const rest = {
     isolation,
-    ...resolveSource({
-      isolation,
-      operands: parsed.operands,
-      ...(rootfs === undefined ? {} : { rootfs }),
-      cwd,
-      searchPath: searchPath?.slice('PATH='.length) ?? DEFAULT_PATH,
-    }),
+    ...resolved,
     cwd,
     memoryBytes: parseMemory(text(parsed, 'memory') ?? DEFAULT_MEMORY),
     cpus: parseWhole(text(parsed, 'cpus') ?? '1', { what: 'the number of processors', min: 1, max: MOST_CPUS }),
@@ -73,8 +76,11 @@ export function parseMemory(asked: string): number {
 }
 
 function parseWorkdir(asked: string): string {
-  if (asked.startsWith('/')) return posix.normalize(asked)
-  throw new UsageError(`Cannot use "${asked}" as the working directory: it must begin with "/".`)
+  // Without the slash at the end, which normalize keeps.
+  if (asked.startsWith('/')) return posix.resolve(asked)
+  throw new UsageError(`Cannot use "${asked}" as the working directory: it must begin with "/".`, {
+    hint: 'It is a path inside, not one of the host.',
+  })
 }
 
 function parseTrace(asked: string | undefined, isolation: Isolation): RunSpec['trace'] {

@@ -2,13 +2,12 @@
  * What a program sees of the host from inside each level: the probe (rootfs/probe.c) runs there and answers, and every
  * answer stands beside what that level promises.
  */
-import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
-import { join } from 'node:path'
 import { HostError } from '../errors.ts'
 import type { Isolation } from '../instance/run-spec.ts'
-import { packageRoot, probePath } from '../paths.ts'
+import { probePath } from '../paths.ts'
+import { startRun } from './child.ts'
 
 /** The keys of the probe's answer that are used here; null where the level has no such thing. */
 interface ProbeAnswer {
@@ -123,9 +122,13 @@ const PROBES: readonly Probe[] = [
 const sharesHostMounts = ({ mounts }: ProbeAnswer) =>
   mounts !== null && mounts === readFileSync('/proc/self/mounts', 'utf8').trimEnd().split('\n').length
 
-export async function probeIsolation(levels: readonly Isolation[], memory: string): Promise<IsolationFinding[]> {
+export async function probeIsolation(
+  levels: readonly Isolation[],
+  memory: string,
+  abort?: AbortSignal,
+): Promise<IsolationFinding[]> {
   const answers = new Map<Isolation, ProbeAnswer>()
-  for (const level of levels) answers.set(level, await askProbe(level, memory))
+  for (const level of levels) answers.set(level, await askProbe(level, memory, abort))
   return PROBES.map(({ question, expected, words, holds }) => ({
     question,
     expected,
@@ -140,24 +143,18 @@ export async function probeIsolation(levels: readonly Isolation[], memory: strin
 
 const ANSWER_MAX = 64 * 1024
 
-async function askProbe(isolation: Isolation, memory: string): Promise<ProbeAnswer> {
-  const args = ['run', '--rm', '--isolation', isolation, '--memory', memory, probePath, 'isolation']
-  const child = spawn(join(packageRoot, 'bin/cloister'), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+async function askProbe(isolation: Isolation, memory: string, abort?: AbortSignal): Promise<ProbeAnswer> {
+  const args = ['--rm', '--isolation', isolation, '--memory', memory, probePath, 'isolation']
+  const child = startRun(args, { stdin: 'ignore', abort })
   let answer = ''
-  let errors = ''
-  child.stdout.on('data', (bytes: Buffer) => {
+  child.process.stdout!.on('data', (bytes: Buffer) => {
     answer = (answer + bytes.toString()).slice(0, ANSWER_MAX)
   })
-  child.stderr.on('data', (bytes: Buffer) => {
-    errors = (errors + bytes.toString()).slice(-1000)
-  })
-  const exitCode = await new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', resolve)
-  })
+  const exitCode = await child.ended
+  abort?.throwIfAborted()
   if (exitCode !== 0) {
     throw new HostError(
-      `Cannot probe the isolation of a ${isolation}: the probe ended with status ${exitCode}. ${errors.trim()}`,
+      `Cannot probe the isolation of a ${isolation}: the probe ended with status ${exitCode}. ${child.errors()}`,
     )
   }
   return JSON.parse(answer) as ProbeAnswer

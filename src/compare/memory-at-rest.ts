@@ -2,12 +2,11 @@
  * What one idle instance costs the host: all processes that exist for it, its VMM or OCI runtime included, as
  * /proc/PID/smaps_rollup counts them (proc(5)): private pages, and the proportional share of pages it shares.
  */
-import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { HostError } from '../errors.ts'
 import type { Isolation } from '../instance/run-spec.ts'
-import { packageRoot, probePath } from '../paths.ts'
+import { probePath } from '../paths.ts'
+import { startRun } from './child.ts'
 
 export interface MemoryAtRest {
   readonly privateBytes: number
@@ -21,27 +20,27 @@ const READY = 'ready'
 const START_LIMIT_MS = 30_000
 
 /** Starts the probe's `hold`, waits until it rests, counts, and lets it end. */
-export async function measureMemoryAtRest(isolation: Isolation, memory: string): Promise<MemoryAtRest> {
-  const child = spawn(
-    join(packageRoot, 'bin/cloister'),
-    ['run', '-i', '--rm', '--isolation', isolation, '--memory', memory, probePath, 'hold'],
-    { stdio: ['pipe', 'pipe', 'pipe'] },
-  )
-  let errors = ''
-  child.stderr.on('data', (bytes: Buffer) => {
-    errors = (errors + bytes.toString()).slice(-1000)
-  })
-  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
+export async function measureMemoryAtRest(
+  isolation: Isolation,
+  memory: string,
+  abort?: AbortSignal,
+): Promise<MemoryAtRest> {
+  const args = ['-i', '--rm', '--isolation', isolation, '--memory', memory, probePath, 'hold']
+  const { process: child, errors, ended } = startRun(args, { stdin: 'pipe', abort })
+  // It may end before it is asked to.
+  child.stdin!.on('error', () => {})
+  let timer: NodeJS.Timeout | undefined
   try {
     await new Promise<void>((resolve, reject) => {
       const fail = (reason: string) =>
-        reject(new HostError(`Cannot measure the memory of a ${isolation}: the probe ${reason}. ${errors.trim()}`))
-      const timer = setTimeout(() => fail('did not come up'), START_LIMIT_MS)
-      child.on('close', () => fail('ended early'))
-      child.on('error', (error) => fail(error.message))
-      child.stdout.on('data', (bytes: Buffer) => {
+        reject(new HostError(`Cannot measure the memory of a ${isolation}: the probe ${reason}. ${errors()}`))
+      timer = setTimeout(() => fail('did not come up'), START_LIMIT_MS)
+      ended.then(
+        () => fail('ended early'),
+        (error: Error) => fail(error.message),
+      )
+      child.stdout!.on('data', (bytes: Buffer) => {
         if (!bytes.toString().includes(READY)) return
-        clearTimeout(timer)
         resolve()
       })
     })
@@ -55,9 +54,11 @@ export async function measureMemoryAtRest(isolation: Isolation, memory: string):
       commandPrivateBytes: counts[0]!.privateBytes,
     }
   } finally {
-    child.stdin.end()
+    clearTimeout(timer)
+    child.stdin!.end()
     child.kill('SIGTERM')
-    await ended
+    await ended.catch(() => {})
+    abort?.throwIfAborted()
   }
 }
 

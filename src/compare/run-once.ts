@@ -2,14 +2,12 @@
  * One measured run: a whole `cloister run` as a child process, timed from outside, with the marks it made inside.
  * All times are CLOCK_MONOTONIC, which processes of one host share.
  */
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { HostError } from '../errors.ts'
 import type { Isolation } from '../instance/run-spec.ts'
-import { packageRoot } from '../paths.ts'
+import { startRun } from './child.ts'
 
 export const PHASE_NAMES = [
   'process',
@@ -33,65 +31,67 @@ export interface Sample {
   readonly errors: string
 }
 
-const STDERR_KEPT = 2000
+/** The run never got to its program: what it said instead. */
+export interface Refusal {
+  readonly refused: string
+}
 
 /** The flags and operands that follow `cloister run --isolation LEVEL --rm`. */
 export async function runOnce(
   isolation: Isolation,
   args: readonly string[],
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<Sample> {
+  abort?: AbortSignal,
+): Promise<Sample | Refusal> {
   const directory = mkdtempSync(join(tmpdir(), 'cloister-compare-'))
   const phasesFile = join(directory, 'phases.json')
   try {
     const requested = process.hrtime.bigint()
-    const child = spawn(join(packageRoot, 'bin/cloister'), ['run', '--isolation', isolation, '--rm', ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...env, CLOISTER_PHASES: phasesFile },
+    const child = startRun(['--isolation', isolation, '--rm', ...args], {
+      stdin: 'ignore',
+      env: { ...process.env, CLOISTER_PHASES: phasesFile },
+      abort,
     })
     const hash = createHash('sha256')
     let outputBytes = 0
     let firstOutput: bigint | undefined
-    let errors = ''
-    child.stdout.on('data', (bytes: Buffer) => {
+    child.process.stdout!.on('data', (bytes: Buffer) => {
       firstOutput ??= process.hrtime.bigint()
       outputBytes += bytes.length
       hash.update(bytes)
     })
-    child.stderr.on('data', (bytes: Buffer) => {
-      errors = (errors + bytes.toString()).slice(-STDERR_KEPT)
-    })
-    const exitCode = await new Promise<number>((resolve, reject) => {
-      child.on('error', reject)
-      child.on('close', (code) => resolve(code ?? -1))
-    })
+    const exitCode = (await child.ended) ?? -1
     const exited = process.hrtime.bigint()
+    abort?.throwIfAborted()
     const since = (mark: bigint | undefined) => (mark === undefined ? undefined : Number(mark - requested) / 1e6)
     const inside = readPhases(phasesFile)
+    if (!inside) return { refused: withoutName(child.errors()) || `it ended with status ${exitCode} and no word why` }
     const marks: Record<PhaseName, number | undefined> = {
       process: since(inside.process),
       created: since(inside.created),
-      entered: since(inside.entered),
+      // An OCI runtime is started in the moment that its bundle is written: a mark of its own would say nothing.
+      entered: isolation === 'container' ? undefined : since(inside.entered),
       kernelReady: since(inside.kernelReady),
       programStarted: since(inside.programStarted),
       firstOutput: since(firstOutput),
       exit: since(exited),
     }
     const marksMs = Object.fromEntries(Object.entries(marks).filter(([, value]) => value !== undefined))
-    return { exitCode, marksMs, outputDigest: hash.digest('hex'), outputBytes, errors: errors.trim() }
+    return { exitCode, marksMs, outputDigest: hash.digest('hex'), outputBytes, errors: withoutName(child.errors()) }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
 }
 
 /** The child writes its marks as decimal strings just before it exits; see src/cli/phases-file.ts. */
-function readPhases(file: string): Partial<Record<string, bigint>> {
+function readPhases(file: string): Partial<Record<string, bigint>> | undefined {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new HostError('Cannot measure the run: it ended without its marks.', { cause })
+  } catch {
+    return undefined
   }
   const marks = JSON.parse(text) as Record<string, string>
   return Object.fromEntries(Object.entries(marks).map(([name, value]) => [name, BigInt(value)]))
 }
+
+const withoutName = (errors: string) => errors.replace(/^cloister: /gm, '')

@@ -1,5 +1,5 @@
 /** KVM: is it there, may we use it, does it make VMs, what is behind it, how fast is it. */
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { type Check, fail, pass, warn } from './check.ts'
 
 const DEVICE = '/dev/kvm'
@@ -38,13 +38,28 @@ const device: Check = {
     try {
       accessSync(DEVICE, constants.R_OK | constants.W_OK)
     } catch {
-      return fail(
-        `${DEVICE} may not be opened by this user`,
-        'Join its group, then log in anew: sudo usermod -aG kvm $USER',
-      )
+      return fail(`${DEVICE} may not be opened by this user`, openingRemedy(stat, groupName(stat.gid)))
     }
     return pass(`${DEVICE} is there and may be opened`)
   },
+}
+
+/** To join the group helps only where there is one that may read and write. */
+export function openingRemedy({ mode, gid }: { mode: number; gid: number }, group: string | undefined): string {
+  const groupMayOpen = (mode & 0o060) === 0o060 && gid !== 0 && group !== undefined
+  if (groupMayOpen) return `Join its group, then log in anew: sudo usermod -aG ${group} $USER`
+  const mend = `sudo chgrp kvm ${DEVICE} && sudo chmod 660 ${DEVICE} && sudo usermod -aG kvm $USER`
+  return `Run Cloister as root, or open the device to a group and log in anew: ${mend}`
+}
+
+/** group(5) */
+function groupName(gid: number): string | undefined {
+  try {
+    const rows = readFileSync('/etc/group', 'utf8').split('\n')
+    return rows.map((row) => row.split(':')).find((fields) => fields[2] === String(gid))?.[0]
+  } catch {
+    return undefined
+  }
 }
 
 const createVm: Check = {

@@ -5,9 +5,9 @@
  * (CVE-2026-1386 was such a pre-made directory): state is kept only in real directories that we own and others
  * cannot write.
  */
-import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { HostError } from '../errors.ts'
+import { chmodSync, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { HostError, pathFault } from '../errors.ts'
 
 export interface StateRoots {
   /** What is running or ran since boot: instance directories. */
@@ -20,6 +20,12 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 export function stateRoots(env: Environment = process.env, uid: number = process.geteuid?.() ?? 0): StateRoots {
   if (env.CLOISTER_ROOT) {
+    // What lies where would depend on the directory that a command was started in.
+    if (!isAbsolute(env.CLOISTER_ROOT)) {
+      throw new HostError(`Cannot keep state in ${env.CLOISTER_ROOT}: CLOISTER_ROOT must begin with "/".`, {
+        hint: OTHER_PLACE,
+      })
+    }
     const root = resolve(env.CLOISTER_ROOT)
     return { run: join(root, 'run'), data: join(root, 'data') }
   }
@@ -32,13 +38,31 @@ export function stateRoots(env: Environment = process.env, uid: number = process
   return { run: env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'cloister') : join(data, 'run'), data }
 }
 
+/** Makes the run root, and answers it. @throws HostError when it, or the CLOISTER_ROOT around it, is not safely ours. */
+export function claimRunRoot(env: Environment = process.env): string {
+  const run = resolve(stateRoots(env).run)
+  // A place such as /tmp is no root to take over: others have their files there, and the next one may be ours.
+  if (env.CLOISTER_ROOT) {
+    const root = dirname(run)
+    if ((checkedDirectory(root).mode & 0o022) !== 0) {
+      throw new HostError(`Cannot keep state in ${root}: others can write it.`, { hint: OTHER_PLACE })
+    }
+  }
+  claimDirectory(run)
+  return run
+}
+
 /** Makes the directory if need be, mode 0700. @throws HostError when it is not safely ours. */
 export function claimDirectory(path: string): void {
+  const { mode } = checkedDirectory(path)
+  if ((mode & 0o077) !== 0) chmodSync(path, 0o700)
+}
+
+function checkedDirectory(path: string): Stats {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? String(cause)
-    throw new HostError(`Cannot make the state directory ${path}: ${code}.`, { hint: OTHER_PLACE, cause })
+    throw new HostError(`Cannot make the state directory ${path}: ${pathFault(cause)}.`, { hint: OTHER_PLACE, cause })
   }
   const own = process.geteuid?.() ?? 0
   const stat = lstatSync(path)
@@ -50,7 +74,7 @@ export function claimDirectory(path: string): void {
         ? `others can write ${dirname(path)}`
         : undefined
   if (fault) throw new HostError(`Cannot keep state in ${path}: ${fault}.`, { hint: OTHER_PLACE })
-  if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700)
+  return stat
 }
 
 /** Whoever can write the parent can rename a directory of ours away and put another there, unless it is sticky. */
@@ -60,4 +84,4 @@ function othersMayReplace(path: string, own: number): boolean {
   return writable || (parent.uid !== 0 && parent.uid !== own)
 }
 
-const OTHER_PLACE = 'Set CLOISTER_ROOT to a directory of your own.'
+const OTHER_PLACE = 'Set CLOISTER_ROOT to a directory of your own that others cannot write, by its absolute path.'

@@ -17,6 +17,8 @@ import type { RunSpec } from './run-spec.ts'
 import { claimDirectory } from './state-root.ts'
 
 const NAME_ATTEMPTS = 20
+/** A file in the instance's directory: `rm -f` is at work. */
+const REMOVAL_ASKED = 'removal-asked'
 
 /** An instance whose process died while its record said that it runs. */
 export interface Orphan {
@@ -30,6 +32,8 @@ export interface ClaimedInstance {
   readonly name: string
   readonly directory: string
   readonly spec: RunSpec
+  /** Whether another command is removing it. */
+  removalAsked(): boolean
   /** Writes down how it ended, or removes the record of an instance that was not to leave one. */
   finish(result: ExitResult): void
   /** Removes every trace: it never started. */
@@ -98,6 +102,16 @@ export class InstanceStore {
       }
     }
     throw new UsageError('Cannot find a free name for the instance.', { hint: 'Give one with --name.' })
+  }
+
+  /** Tells the process that holds the instance why it is being ended. */
+  askForRemoval(name: string): void {
+    try {
+      writeFileSync(join(this.directory(name), REMOVAL_ASKED), '', { mode: 0o600 })
+    } catch (error) {
+      // It has just ended and left no record.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
   }
 
   /** Removes the record and all that is in its directory. A reader sees all of it or nothing. */
@@ -177,6 +191,7 @@ export class InstanceStore {
       name,
       directory,
       spec: config.spec,
+      removalAsked: () => existsSync(join(directory, REMOVAL_ASKED)),
       finish: (result) => {
         if (config.removeOnExit) this.remove(name)
         else writeState(directory, { status: 'exited', owner, finishedAt: new Date().toISOString(), ...result })

@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, readFileSync, symlinkSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { COMMANDS as COMMAND_TABLE } from '../../src/cli/command-table.ts'
 import { packageRoot } from '../../src/paths.ts'
 import { CLOISTER, commandLine } from '../helpers/cli.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
 
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
+const escaped = (text: string): string => text.replace(/[^\w ]/g, '\\$&')
 const COMMANDS = ['run', 'ps', 'rm', 'compare', 'doctor', 'version']
 
 test('--version, -v and version print the version of package.json and nothing else', async (t) => {
@@ -39,6 +41,40 @@ test('every command has its own help, with examples', async (t) => {
   }
 })
 
+test('no example of the help is broken into lines', async (t) => {
+  const cloister = commandLine(t)
+  for (const { name, examples } of COMMAND_TABLE) {
+    const { stdout } = await cloister([name, '--help'])
+    for (const [line, what] of examples) t.regex(stdout, new RegExp(`^  ${escaped(line)} +${escaped(what)}$`, 'm'))
+  }
+})
+
+test('no word after the name of the command is taken by Node', async (t) => {
+  const cloister = commandLine(t)
+  const directory = temporaryDirectory(t)
+  const [variables, script, trace] = ['variables', 'evil.cjs', 'ran'].map((name) => join(directory, name))
+  writeFileSync(script!, `require('node:fs').writeFileSync(${JSON.stringify(trace)}, '')`)
+  writeFileSync(variables!, `NODE_OPTIONS=--require ${script}\n`)
+  for (const words of [
+    ['--env-file', variables!],
+    [`--env-file=${variables}`],
+    [`--env-file-if-exists=${variables}`],
+    ['--require', script!],
+  ]) {
+    for (const args of [
+      ['run', ...words, './nowhere'],
+      ['run', './nowhere', ...words],
+      ['run', './nowhere', '--', ...words],
+    ]) {
+      const { status, stderr } = await cloister(args)
+      t.regex(stderr, /^cloister: /, args.join(' '))
+      t.true(status === 127 || status === 125, `${status}`)
+    }
+  }
+  t.false(existsSync(trace!))
+  t.regex((await cloister(['run', './nowhere', '--env-file', '/nowhere/variables'])).stderr, /there is no such file\./)
+})
+
 test('an unknown command and an unknown option get a suggestion, in two lines and with status 125', async (t) => {
   const cloister = commandLine(t)
   t.deepEqual(await cloister(['rnu', './prog']), {
@@ -63,6 +99,14 @@ test('values that make no sense are refused before anything starts', async (t) =
     [['--cpus', '0'], /number of processors/],
     [['--timeout', '1d'], /as a duration/],
     [['--workdir', 'tmp'], /must begin with "\/"/],
+    [
+      ['--trace', 'exits:/nowhere/x'],
+      /Cannot write the trace to \/nowhere\/x: there is no such file or directory\.\n {2}Name a file/,
+    ],
+    [
+      ['--env-file', '/nowhere'],
+      /Cannot read variables from \/nowhere: there is no such file or directory\.\n {2}--env-file takes/,
+    ],
     [['--isolation', 'jail'], /there is no such level/],
     [['--isolation', 'microvm'], /does not exist yet/],
     [['--trace', 'syscalls'], /only exits can be traced/],

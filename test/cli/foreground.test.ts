@@ -34,10 +34,12 @@ function fakeInstance(changes: Partial<Instance> = {}): FakeInstance {
   }
 }
 
-const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const
+const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGTERM'] as const
 const listeners = (): number => SIGNALS.reduce((sum, signal) => sum + process.listenerCount(signal), 0)
-/** Until the signals that this process sent itself are delivered. */
-const delivered = (): Promise<void> => sleep(50)
+/** A signal that is on its way keeps no event loop alive; this does. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(2)
+}
 
 test.serial('the status of the program comes back, and everything is released', async (t) => {
   const before = listeners()
@@ -75,12 +77,12 @@ test.serial('signals are passed on by number', async (t) => {
   const instance = fakeInstance()
   const running = runInForeground(instance, { interactive: true })
   for (const signal of SIGNALS) process.kill(process.pid, signal)
-  await delivered()
+  await until(() => instance.signals.length === SIGNALS.length)
   instance.end({ exitCode: 0 })
   await running
   t.deepEqual(
     instance.signals.sort((a, b) => a - b),
-    [1, 2, 3, 15],
+    [1, 2, 3, 10, 12, 15],
   )
 })
 
@@ -88,10 +90,9 @@ test.serial('a second interrupt right after the first ends the program with 130'
   const instance = fakeInstance()
   const running = runInForeground(instance, { interactive: true })
   process.kill(process.pid, 'SIGINT')
-  await delivered()
+  await until(() => instance.signals.includes(2))
   process.kill(process.pid, 'SIGINT')
-  // A signal that is on its way keeps no event loop alive.
-  await delivered()
+  await until(instance.closed)
   const result = await running
   t.is(result.exitCode, 130)
   t.deepEqual(instance.signals, [2])

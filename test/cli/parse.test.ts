@@ -59,6 +59,34 @@ test('short switches may share a dash', async (t) => {
   })
 })
 
+test('what follows an option that takes a value is the value, also when it begins with a dash', async (t) => {
+  for (const args of [
+    ['--append', '-- /bin/init', './p'],
+    ['--append=-- /bin/init', './p'],
+  ]) {
+    const expected = { options: { append: '-- /bin/init' }, operands: ['./p'] }
+    t.deepEqual(quickParse(run, args), expected)
+    t.deepEqual(await fullParse(run, args), expected)
+  }
+  t.deepEqual(await fullParse(run, ['-ie', '--rm', './p', '-e', 'x']), {
+    options: { interactive: true, env: ['--rm'] },
+    operands: ['./p', '-e', 'x'],
+  })
+})
+
+test('what docker has and run has not yet is called that, not unknown', async (t) => {
+  for (const [word, hint] of [
+    ['-d', /foreground/],
+    ['--detach', /foreground/],
+    ['-t', /terminal/],
+    ['-it', /terminal/],
+  ] as const) {
+    const error = await t.throwsAsync(fullParse(run, [word, './p']), { instanceOf: UsageError })
+    t.regex(error?.message ?? '', /is not there yet\.$/)
+    t.regex((error as UsageError).hint ?? '', hint)
+  }
+})
+
 test('an unknown option is named, with the one that was meant', async (t) => {
   const error = await t.throwsAsync(fullParse(run, ['--memry', '1', './p']), { instanceOf: UsageError })
   t.is(error?.message, 'Cannot read the command line: run has no option --memry.')
@@ -73,17 +101,19 @@ test('a missing value, a missing SOURCE and a word too many are refused', async 
 })
 
 const word = fc.stringMatching(/^[A-Za-z0-9_./:=,]{1,12}$/)
+/** What comes after an option that takes one, whatever it looks like. */
+const value = fc.oneof(word, fc.stringMatching(/^[-A-Za-z0-9_./:=, ]{1,12}$/), fc.constantFrom('-', '--', '--rm', '-e'))
 const optionOf = ({ options }: Command) =>
-  fc.constantFrom(...options.filter(({ name }) => name !== 'help')).chain(({ name, short, value }) => {
-    if (value === undefined) return fc.constant<string[]>([`--${name}`])
-    const separate = word.map((text): string[] => [`--${name}`, text])
-    const joined = word.map((text): string[] => [`--${name}=${text}`])
+  fc.constantFrom(...options.filter(({ name }) => name !== 'help')).chain(({ name, short, value: takes }) => {
+    if (takes === undefined) return fc.constant<string[]>([`--${name}`])
+    const separate = value.map((text): string[] => [`--${name}`, text])
+    const joined = value.map((text): string[] => [`--${name}=${text}`])
     return short === undefined
       ? fc.oneof(separate, joined)
       : fc.oneof(
           separate,
           joined,
-          word.map((text): string[] => [`-${short}`, text]),
+          value.map((text): string[] => [`-${short}`, text]),
         )
   })
 

@@ -76,6 +76,16 @@ for (const { isolation, levelTest } of LEVELS) {
     t.is((await result).status, 130)
   })
 
+  levelTest(`${isolation}: SIGUSR1 and SIGUSR2 are the program's: no debugger listens`, async (t) => {
+    const script = 'trap "echo one" USR1; trap "echo two; exit 5" USR2; echo up; while :; do :; done'
+    const { child, result } = commandLine(t).start(['run', '--isolation', isolation, BUSYBOX, 'sh', '-c', script])
+    await new Promise((resolve) => child.stdout!.once('data', resolve))
+    child.kill('SIGUSR1')
+    await new Promise((resolve) => child.stdout!.once('data', resolve))
+    child.kill('SIGUSR2')
+    t.deepEqual(await result, { status: 5, stdout: 'up\none\ntwo\n', stderr: '' })
+  })
+
   levelTest(`${isolation}: a finished run stays on record with its status, with --rm it does not`, async (t) => {
     const cloister = commandLine(t)
     await cloister(['run', '--isolation', isolation, '--name', 'kept', BUSYBOX, 'false'])
@@ -92,7 +102,9 @@ for (const { isolation, levelTest } of LEVELS) {
     await whenRunning(cloister)
     t.is((await cloister(['rm', 'web'])).status, 1)
     t.deepEqual(await cloister(['rm', '-f', 'web']), { status: 0, stdout: 'web\n', stderr: '' })
-    t.not((await result).status, 0)
+    const { status, stderr } = await result
+    t.is(status, 137)
+    t.is(stderr, 'cloister: Instance "web" was ended and removed by another command: cloister rm -f.\n')
     t.is((await cloister(['ps', '-a', '--json'])).stdout, '[]\n')
   })
 

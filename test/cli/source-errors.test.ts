@@ -41,6 +41,57 @@ test('a file without an execute bit: 126', async (t) => {
   await refused(t, [path], 126, /it is not executable\.\n.*chmod \+x/)
 })
 
+test('a file that is no program is not told to become executable', async (t) => {
+  const path = join(temporaryDirectory(t), 'Makefile')
+  writeFileSync(path, 'all:\n')
+  await refused(t, [path], 126, /it is not an ELF program\.\n$/)
+})
+
+test('a path that goes in circles, through a file, or is too long: 126, and no fault of ours', async (t) => {
+  const directory = temporaryDirectory(t)
+  symlinkSync('loop', join(directory, 'loop'))
+  writeFileSync(join(directory, 'file'), '')
+  await refused(t, [join(directory, 'loop')], 126, /its symbolic links go in circles\./)
+  await refused(t, [join(directory, 'file/x')], 126, /a part of the path is a file\./)
+  await refused(t, [join(directory, 'x'.repeat(300))], 126, /the path is too long\./)
+})
+
+test('a working directory that is not beside a single program: 125, and which ones are', async (t) => {
+  const beside =
+    /Cannot use \/nowhere as the working directory: there is no such .*\n {2}There are \/, \/tmp and \/bin;/
+  await refused(t, ['-w', '/nowhere', BUSYBOX, 'pwd'], 125, beside)
+  await refused(
+    t,
+    ['-w', BUSYBOX, BUSYBOX, 'pwd'],
+    125,
+    /it is the program itself, a file\.\n {2}Try --workdir \/bin\./,
+  )
+  await refused(t, ['-w', '/proc/self', BUSYBOX, 'pwd'], 125, /nothing runs in \/proc or \/sys/)
+})
+
+test('a working directory that a root directory does not have: 125, and how to make it', async (t) => {
+  const root = rootfs(t)
+  symlinkSync('loop', join(root, 'loop'))
+  symlinkSync('/proc/self', join(root, 'out'))
+  const refusedIn = (cwd: string, message: RegExp) =>
+    refused(t, ['--rootfs', root, '-w', cwd, '/bin/busybox', 'pwd'], 125, message)
+  await refusedIn('/nowhere', /there is no such directory in .*\n {2}Make it: mkdir -p .*\/nowhere$/m)
+  await refusedIn('/bin/busybox', /it is a file\./)
+  await refusedIn('/loop', /its symbolic links go in circles/)
+  await refusedIn('/out', /it leads to \/proc\/self/)
+})
+
+test('a file without an execute bit in a root directory: the path to mend is the one on the host', async (t) => {
+  const root = rootfs(t)
+  writeFileSync(join(root, 'bin/old'), buildProgram())
+  await refused(t, ['--rootfs', root, '/bin/old'], 126, new RegExp(`chmod \\+x ${join(root, 'bin/old')}\n$`))
+})
+
+test('a kernel that is not there: 125, and what --kernel takes', (t) =>
+  refused(t, ['--kernel', '/nowhere', BUSYBOX], 125, /Cannot boot \/nowhere: there is no such .*\n {2}--kernel takes/, [
+    'unikernel',
+  ]))
+
 test('a script: 126, with its interpreter named', async (t) => {
   const path = executable(temporaryDirectory(t), 'script', '#! /bin/sh\necho hi\n')
   await refused(t, [path], 126, /it is a script \(#! \/bin\/sh\)\.\n.*--rootfs/)
@@ -74,7 +125,12 @@ function rootfs(t: ExecutionContext): string {
 }
 
 test('a root directory that is not there, or is a file', async (t) => {
-  await refused(t, ['--rootfs', '/nowhere', '/bin/sh'], 125, /Cannot use \/nowhere as the root directory: ENOENT/)
+  await refused(
+    t,
+    ['--rootfs', '/nowhere', '/bin/sh'],
+    125,
+    /Cannot use \/nowhere as the root directory: there is no such .*\.\n {2}--rootfs takes/,
+  )
   await refused(t, ['--rootfs', BUSYBOX, '/bin/sh'], 125, /it is a file\.\n.*leave --rootfs away/)
 })
 
@@ -89,7 +145,9 @@ test('links are followed inside the root, not out of it: a link to a file of the
   symlinkSync('/etc/hostname', join(root, 'bin/out'))
   symlinkSync('../../../../../../etc/hostname', join(root, 'bin/up'))
   symlinkSync('loop', join(root, 'bin/loop'))
-  for (const name of ['out', 'up', 'loop']) await refused(t, ['--rootfs', root, `/bin/${name}`], 127, /no such file/)
+  for (const name of ['out', 'up']) await refused(t, ['--rootfs', root, `/bin/${name}`], 127, /no such file/)
+  await refused(t, ['--rootfs', root, '/bin/loop'], 126, /its symbolic links go in circles, inside/)
+  await refused(t, ['--rootfs', root, '/bin/busybox/x'], 126, /a part of the path is a file/)
 })
 
 test('a unikernel refuses scripts and dynamic programs of a root directory, and says what would run them', async (t) => {

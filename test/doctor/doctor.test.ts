@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { findRuntimes } from '../../src/container/runtime.ts'
 import { fail, pass, warn } from '../../src/doctor/check.ts'
 import { examine } from '../../src/doctor/doctor.ts'
 import { measureKernelModeSpeed } from '../../src/doctor/kernel-mode-speed.ts'
-import { kvmBackend } from '../../src/doctor/kvm.ts'
+import { kvmBackend, openingRemedy } from '../../src/doctor/kvm.ts'
 import { missingCapabilities, tryVm } from '../../src/doctor/try-vm.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
 import { kvmTest } from '../helpers/kvm.ts'
@@ -31,6 +32,27 @@ test('the backend is named by the module that is loaded', (t) => {
   t.like(kvmBackend(modules), { module: 'kvm_pvm', hardware: false })
   mkdirSync(join(modules, 'kvm_amd'))
   t.like(kvmBackend(modules), { module: 'kvm_amd', hardware: true })
+})
+
+test('to join a group is the remedy only where the device has one that may open it', (t) => {
+  t.is(
+    openingRemedy({ mode: 0o20660, gid: 104 }, 'kvm'),
+    'Join its group, then log in anew: sudo usermod -aG kvm $USER',
+  )
+  t.regex(openingRemedy({ mode: 0o20660, gid: 36 }, 'virt'), /usermod -aG virt /)
+  for (const [device, group] of [
+    [{ mode: 0o20600, gid: 0 }, 'root'],
+    [{ mode: 0o20660, gid: 0 }, 'root'],
+    [{ mode: 0o20600, gid: 104 }, 'kvm'],
+    [{ mode: 0o20660, gid: 104 }, undefined],
+  ] as const) {
+    t.regex(openingRemedy(device, group), /as root, or .*chgrp kvm \/dev\/kvm && sudo chmod 660/)
+  }
+})
+
+test('an entry of PATH that cannot be looked at holds no runtime, and no error', (t) => {
+  const unsearchable = `/${'x'.repeat(300)}`
+  t.deepEqual(findRuntimes({ kind: 'none', mounts: [] }, unsearchable), findRuntimes({ kind: 'none', mounts: [] }, ''))
 })
 
 test('a KVM device that cannot be opened is an answer, not an exception', (t) => {

@@ -2,8 +2,10 @@ import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import test from 'ava'
 import { HostError } from '../../src/errors.ts'
-import { claimDirectory, stateRoots } from '../../src/instance/state-root.ts'
+import { claimDirectory, claimRunRoot, stateRoots } from '../../src/instance/state-root.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
+
+const modeOf = (path: string): number => statSync(path).mode & 0o7777
 
 test('state lies in the system directories for root, in those of the login for others, and where CLOISTER_ROOT says', (t) => {
   t.deepEqual(stateRoots({}, 0), { run: '/run/cloister', data: '/var/lib/cloister' })
@@ -18,11 +20,29 @@ test('state lies in the system directories for root, in those of the login for o
   t.deepEqual(stateRoots({ CLOISTER_ROOT: '/srv/c/' }, 0), { run: '/srv/c/run', data: '/srv/c/data' })
 })
 
+test('a CLOISTER_ROOT that is not absolute is refused, an empty one is none', (t) => {
+  t.throws(() => stateRoots({ CLOISTER_ROOT: 'here' }, 0), { instanceOf: HostError, message: /must begin with/ })
+  t.deepEqual(stateRoots({ CLOISTER_ROOT: '' }, 0), stateRoots({}, 0))
+})
+
+test('a CLOISTER_ROOT that others can write is refused, sticky or not; one that is missing is made', (t) => {
+  const root = join(temporaryDirectory(t), 'root')
+  const env = { CLOISTER_ROOT: root }
+  t.is(claimRunRoot(env), join(root, 'run'))
+  t.is(modeOf(root), 0o700)
+  chmodSync(root, 0o755)
+  claimRunRoot(env)
+  t.is(modeOf(root), 0o755)
+  for (const mode of [0o1777, 0o777, 0o775]) {
+    chmodSync(root, mode)
+    t.throws(() => claimRunRoot(env), { instanceOf: HostError, message: /others can write/ })
+    t.is(modeOf(root), mode)
+  }
+})
+
 test('a login without a home and without CLOISTER_ROOT is told to name a place', (t) => {
   t.throws(() => stateRoots({}, 7), { instanceOf: HostError, message: /HOME is not set/ })
 })
-
-const modeOf = (path: string): number => statSync(path).mode & 0o7777
 
 test('a state directory is made, with its parents, for its owner alone', (t) => {
   const path = join(temporaryDirectory(t), 'a/b/run')

@@ -1,6 +1,6 @@
 /** `cloister ps`: the instances on record, and what became of them. */
 import type { InstanceRecord } from '../../instance/record.ts'
-import { stateRoots } from '../../instance/state-root.ts'
+import { claimRunRoot } from '../../instance/state-root.ts'
 import { InstanceStore } from '../../instance/store.ts'
 import { type CommandContext, flag } from '../command.ts'
 import { sweepOrphans } from '../sweep.ts'
@@ -10,7 +10,7 @@ import { print } from '../terminal.ts'
 const COMMAND_WIDTH = 40
 
 export async function run({ arguments: parsed, log }: CommandContext): Promise<number> {
-  const store = new InstanceStore(stateRoots().run)
+  const store = new InstanceStore(claimRunRoot())
   await sweepOrphans(store, log, { quick: false })
   const records = store.list().filter(({ state }) => flag(parsed, 'all') || state.status === 'running')
   if (flag(parsed, 'json')) print(JSON.stringify(records.map(asJson), undefined, 2))

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CloisterError, HostError, UsageError } from '../../errors.ts'
 import { isAlive, type ProcessIdentity } from '../../instance/process-identity.ts'
-import { stateRoots } from '../../instance/state-root.ts'
+import { claimRunRoot } from '../../instance/state-root.ts'
 import { InstanceStore } from '../../instance/store.ts'
 import { type CommandContext, flag } from '../command.ts'
 import { sweepOrphans } from '../sweep.ts'
@@ -14,7 +14,7 @@ const KILLED_MS = 3000
 const POLL_MS = 20
 
 export async function run({ arguments: parsed, log }: CommandContext): Promise<number> {
-  const store = new InstanceStore(stateRoots().run)
+  const store = new InstanceStore(claimRunRoot())
   const force = flag(parsed, 'force')
   await sweepOrphans(store, log, { quick: false })
   let status = 0
@@ -43,6 +43,7 @@ export async function run({ arguments: parsed, log }: CommandContext): Promise<n
           hint: `End it with "cloister rm -f ${name}".`,
         })
       }
+      store.askForRemoval(name)
       await end(name, record.state.owner)
       await sweepOrphans(store, log, { quick: false })
     }

@@ -1,7 +1,6 @@
 /** `cloister run`: one program, in the foreground, with its own exit status. */
-import { resolve } from 'node:path'
 import type { ExitResult, Stdio } from '../../instance/instance.ts'
-import { stateRoots } from '../../instance/state-root.ts'
+import { claimRunRoot } from '../../instance/state-root.ts'
 import { type ClaimedInstance, InstanceStore } from '../../instance/store.ts'
 import { loadLevel } from '../../levels.ts'
 import { type CommandContext, flag, text } from '../command.ts'
@@ -12,13 +11,15 @@ import { runRequest } from '../run-request.ts'
 import { sweepOrphans } from '../sweep.ts'
 import { printError } from '../terminal.ts'
 
+const SIGKILL = 9
+
 export async function run({ arguments: parsed, log, leaveBy }: CommandContext): Promise<number> {
   const spec = runRequest(parsed)
   const asked = text(parsed, 'timeout')
   const timeoutMs = asked === undefined ? undefined : parseDurationMs(asked)
   const interactive = flag(parsed, 'interactive')
 
-  const store = new InstanceStore(resolve(stateRoots().run))
+  const store = new InstanceStore(claimRunRoot())
   await sweepOrphans(store, log, { quick: true })
   const name = text(parsed, 'name')
   const claimed = store.claim({ ...(name === undefined ? {} : { name }), removeOnExit: flag(parsed, 'rm'), spec })
@@ -37,7 +38,8 @@ export async function run({ arguments: parsed, log, leaveBy }: CommandContext): 
 /** An instance that never started leaves no record; one that did leaves how it ended. */
 async function untilEnd(claimed: ClaimedInstance, work: () => Promise<ExitResult>): Promise<number> {
   try {
-    const result = await work()
+    const ended = await work()
+    const result = claimed.removalAsked() ? removed(claimed.name) : ended
     claimed.finish(result)
     if (result.report !== undefined) printError(`cloister: ${result.report}`)
     return result.exitCode
@@ -46,3 +48,9 @@ async function untilEnd(claimed: ClaimedInstance, work: () => Promise<ExitResult
     throw error
   }
 }
+
+/** `rm -f` ends a run by interrupts; to whoever waits for it that is a kill. */
+const removed = (name: string): ExitResult => ({
+  exitCode: 128 + SIGKILL,
+  report: `Instance "${name}" was ended and removed by another command: cloister rm -f.`,
+})
