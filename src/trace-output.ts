@@ -1,6 +1,6 @@
 /** Where the lines of `--trace` go: standard error, or a file of their own. */
 import { openSync, writeSync } from 'node:fs'
-import { UsageError } from './errors.ts'
+import { pathFault, UsageError } from './errors.ts'
 
 const STDERR = 2
 
@@ -20,6 +20,9 @@ function openFile(file: string): number {
   try {
     return openSync(file, 'w', 0o644)
   } catch (cause) {
-    throw new UsageError(`Cannot write the trace to ${file}: ${(cause as NodeJS.ErrnoException).code}.`, { cause })
+    throw new UsageError(`Cannot write the trace to ${file}: ${pathFault(cause)}.`, {
+      hint: 'Name a file in a directory that is there and that you may write, or leave ":FILE" away for standard error.',
+      cause,
+    })
   }
 }

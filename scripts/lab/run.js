@@ -18,7 +18,7 @@ const FIRST_STREAM_FD = 3
 const { values, positionals } = parseArgs({
   options: {
     timeout: { type: 'string', default: '900' },
-    cpus: { type: 'string', default: '2' },
+    cpus: { type: 'string', default: '1' },
     memory: { type: 'string', default: '4096' },
   },
   allowPositionals: true,

@@ -73,9 +73,12 @@ const PROBES: readonly Probe[] = [
   },
   {
     question: 'processes in sight besides its own',
-    expected: both('none'),
-    words: (answer) => (answer.otherProcesses ? `${count(answer.processes)} in all` : 'none'),
-    holds: always((answer) => answer.otherProcesses !== true),
+    expected: { container: 'its init only', unikernel: 'none' },
+    words: (answer) => (answer.otherProcesses ? `${(answer.processes ?? 1) - 1}` : 'none'),
+    holds: {
+      container: (answer) => answer.processes !== null && answer.processes <= 2,
+      unikernel: (answer) => answer.otherProcesses !== true,
+    },
   },
   {
     question: 'mounts in sight',

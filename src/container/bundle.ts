@@ -3,10 +3,12 @@
  * OCI runtime spec 1.0.2, config.md and config-linux.md.
  */
 import type { RunSpec } from '../instance/run-spec.ts'
+import { initArguments } from './init.ts'
 import { MASKED_PATHS, type OciMount, READ_ONLY_PATHS, SYSTEM_MOUNTS } from './mounts.ts'
 import { seccompProfile } from './seccomp.ts'
+import type { Connection } from './streams.ts'
 
-/** A fork bomb stops here. */
+/** A fork bomb stops here; our init is one of them. */
 export const PIDS_LIMIT = 512
 
 /**
@@ -36,8 +38,7 @@ export interface BundleFacts {
   readonly root: string
   /** Mounts of this container beside the system ones. */
   readonly mounts: readonly OciMount[]
-  /** argv[0] as the runtime is to look it up and pass it on. */
-  readonly program: string
+  readonly streams: readonly Connection[]
   readonly cgroupsPath: string
   /** The hard limit of descriptors that we have ourselves: without CAP_SYS_RESOURCE nobody raises his own. */
   readonly openFilesMax: number
@@ -62,10 +63,10 @@ export const ociConfig = (spec: RunSpec, facts: BundleFacts) => ({
   },
 })
 
-const processConfig = (spec: RunSpec, { program, openFilesMax }: BundleFacts) => ({
+const processConfig = (spec: RunSpec, { streams, openFilesMax }: BundleFacts) => ({
   terminal: false,
   user: { uid: 0, gid: 0 },
-  args: [program, ...spec.argv.slice(1)],
+  args: initArguments(spec, streams),
   env: spec.env,
   cwd: spec.cwd,
   // Nothing inheritable: a file with inheritable capabilities would get them back (CVE-2022-24769).

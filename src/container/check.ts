@@ -2,6 +2,7 @@
 import { UsageError } from '../errors.ts'
 import { resolveLinks } from '../image/root-lookup.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
+import { inMib } from './ending.ts'
 
 /** The runtime's own first process needs more than 2 MiB before it becomes the program; docker draws the line here too. */
 export const MEMORY_MIN = 6 * 2 ** 20
@@ -12,9 +13,12 @@ const KERNEL_DIRECTORIES = /^\/(proc|sys)(\/|$)/
 /** @throws UsageError */
 export function checkSpec({ name, memoryBytes, cpus, cwd, source }: RunSpec): void {
   if (memoryBytes < MEMORY_MIN) {
-    throw new UsageError(`Cannot give container "${name}" ${memoryBytes} bytes of memory: it needs 6M to start.`, {
-      hint: 'Try --memory 6M or more.',
-    })
+    throw new UsageError(
+      `Cannot give container "${name}" ${inMib(memoryBytes)} of memory: it needs ${inMib(MEMORY_MIN)} to start.`,
+      {
+        hint: 'Try --memory 6M or more.',
+      },
+    )
   }
   if (!(cpus > 0)) throw new UsageError(`Cannot give container "${name}" ${cpus} processors.`)
   // A working directory such as /proc/self/fd/7, named or linked to, has led out of containers (CVE-2024-21626).

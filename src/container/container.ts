@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CloisterError, HostError } from '../errors.ts'
+import { CloisterError, EXIT, HostError } from '../errors.ts'
 import type { ExitResult, Instance, Phases, Stdio } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
 import { stateRoots } from '../instance/state-root.ts'
@@ -12,13 +12,15 @@ import { ociConfig } from './bundle.ts'
 import { containerCgroup, readCgroupLayout } from './cgroup.ts'
 import { checkSpec } from './check.ts'
 import { describeEnd, failureReason } from './ending.ts'
+import { type InitReport, initMount } from './init.ts'
 import { FILES } from './launch.ts'
-import { parseOpenFilesMax, readStatus } from './proc-status.ts'
+import { childrenOf, parseOpenFilesMax, readStatus } from './proc-status.ts'
 import { findObstacle } from './program.ts'
 import { LAYERS, prepareRoot } from './root.ts'
 import { findRuntimes, isHostRefusal, noRuntimeError, type OciRuntime, runtimeRefusals } from './runtime.ts'
 import { type RuntimeProcess, startRuntime } from './runtime-process.ts'
-import { SIGKILL, SIGSTOP, send, signalEffect } from './signals.ts'
+import { SIGKILL, SIGPIPE, send } from './signals.ts'
+import { type Connection, connectStreams } from './streams.ts'
 import { cgroupKey, containerDirectory, emptyCgroup, runtimeId } from './sweep.ts'
 
 export { sweepContainer } from './sweep.ts'
@@ -32,10 +34,6 @@ export interface ContainerOptions {
 
 /** Programs and runtimes alike misbehave with a limit of a thousand million descriptors, which some hosts have. */
 const OPEN_FILES_CAP = 1_048_576
-
-/** While the runtime's own code stands where the program will be, a signal would be lost on it. */
-const RUNTIME_INIT = /^runc:\[/
-const SIGNAL_RETRY_MS = 2
 
 export function createContainer(spec: RunSpec, options: ContainerOptions): Instance {
   const { stdio, log } = options
@@ -51,7 +49,9 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
   let runtimeProcess: RuntimeProcess | undefined
   /** What wait() is to say instead of what the runtime says. */
   let verdict: ExitResult | undefined
+  /** Before that a signal would meet the runtime's code, or none. */
   let programStarted = false
+  let runtimeEnded = false
   let over = false
   let closing: Promise<void> | undefined
   const earlySignals: number[] = []
@@ -87,12 +87,13 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
         hint: 'Run the command with sudo, or choose --isolation unikernel, which needs /dev/kvm only.',
       })
     }
+    const streams = connectStreams(stdio, spec.interactive)
     const refusals = runtimeRefusals(join(stateRoots().run, 'oci-runtimes.json'))
     const refused: { name: string; reason: string }[] = []
     for (const runtime of findRuntimes(layout)) {
       let reason = refusals.reasonOf(runtime)
       if (reason === undefined) {
-        reason = await startWith(runtime)
+        reason = await startWith(runtime, streams)
         if (reason === undefined) return
         log?.(`${runtime.name} refuses this host: ${reason}`)
         refusals.add(runtime, reason)
@@ -104,29 +105,38 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
   }
 
   /** @returns why this runtime will never work on this host, if so */
-  async function startWith(runtime: OciRuntime): Promise<string | undefined> {
+  async function startWith(runtime: OciRuntime, streams: readonly Connection[]): Promise<string | undefined> {
     if (verdict) finish(verdict)
     if (over) return undefined
-    writeBundle()
+    writeBundle(streams)
     mark('created')
-    mark('entered')
-    runtimeProcess = startRuntime({
-      runtime,
-      id: runtimeId(spec.name),
-      directory,
-      stdio: [spec.interactive ? (stdio.stdin ?? 'ignore') : 'ignore', stdio.stdout, stdio.stderr],
-    })
-    const { started, ended } = runtimeProcess
-    if (await started) {
-      mark('programStarted')
+    runtimeProcess = startRuntime(
+      {
+        runtime,
+        id: runtimeId(spec.name),
+        directory,
+        memoryBytes: spec.memoryBytes,
+        streams,
+      },
+      refuse,
+    )
+    phases.entered = process.hrtime.bigint()
+    const { ended, relayed } = runtimeProcess
+    const report = await runtimeProcess.report
+    if (report?.error === 0) {
+      phases.programStarted = report.startedNs
       programStarted = true
       for (const signo of earlySignals.splice(0)) signal(signo)
-      ended.then((status) => finish(describeEnd(spec, ending(status, true))))
+      ended.then(async (status) => {
+        runtimeEnded = true
+        if (!verdict) await relayed
+        finish(describeEnd(spec, ending(status, report)))
+      })
       return undefined
     }
-    const outcome = ending(await ended, false)
+    const outcome = ending(await ended, report)
     const reason = failureReason(outcome)
-    if (!verdict && isHostRefusal(reason)) return reason
+    if (!verdict && !report && isHostRefusal(reason)) return reason
     finish(describeEnd(spec, outcome))
     return undefined
   }
@@ -134,17 +144,17 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
   const notPrepared = (cause: Error) =>
     new HostError(`Cannot prepare container "${spec.name}": ${cause.message}.`, { cause })
 
-  function writeBundle(): void {
+  function writeBundle(streams: readonly Connection[]): void {
     mkdirSync(directory, { mode: 0o700 })
-    const { mounts, program } = prepareRoot(spec, directory)
+    const mounts = [...prepareRoot(spec, directory), initMount()]
     const openFilesMax = Math.min(parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8')), OPEN_FILES_CAP)
-    const config = ociConfig(spec, { root: at(LAYERS.root), mounts, program, cgroupsPath: cgroup.path, openFilesMax })
+    const config = ociConfig(spec, { root: at(LAYERS.root), mounts, streams, cgroupsPath: cgroup.path, openFilesMax })
     writeFileSync(at(FILES.config), JSON.stringify(config), { mode: 0o600 })
   }
 
-  const ending = (status: number | NodeJS.Signals, started: boolean) => ({
+  const ending = (status: number | NodeJS.Signals, report: InitReport | undefined) => ({
     status,
-    started,
+    report,
     outOfMemoryKills: cgroup.outOfMemoryKills(),
     runtimeLog: readIfThere(at(FILES.runtimeLog)),
     launchLog: readIfThere(at(FILES.launchLog)),
@@ -152,8 +162,11 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
 
   const pids = () => [...new Set([...(runtimeProcess?.pids() ?? []), ...(over ? [] : cgroup.processes())])]
 
-  /** Process 1 of the container, by its pid here. */
-  const programPid = () => cgroup.processes().find((pid) => readStatus(pid)?.nsPids.at(-1) === 1)
+  /** By its pid here: the oldest child of the container's process 1, which collects no other before it ends. */
+  function programPid(): number | undefined {
+    const init = cgroup.processes().find((pid) => readStatus(pid)?.nsPids.at(-1) === 1)
+    return init === undefined ? undefined : childrenOf(init)[0]
+  }
 
   function signal(signo: number): void {
     if (over) return
@@ -162,21 +175,19 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
       return
     }
     const pid = programPid()
-    const status = pid === undefined ? undefined : readStatus(pid)
-    if (pid === undefined || status === undefined) return
-    if (RUNTIME_INIT.test(status.name)) {
-      setTimeout(signal, SIGNAL_RETRY_MS, signo)
-      return
-    }
-    const effect = signalEffect(signo, status)
-    if (effect === 'end') kill({ exitCode: 128 + signo })
-    else if (effect !== 'nothing') send(pid, effect === 'stop' ? SIGSTOP : signo)
+    if (pid !== undefined) send(pid, signo)
+  }
+
+  /** The words are those of the unikernel level. */
+  function refuse({ code }: NodeJS.ErrnoException): void {
+    const report = `Cannot write the output of ${spec.program}: the host gave ${code}. The program was ended.`
+    kill(code === 'EPIPE' ? { exitCode: 128 + SIGPIPE } : { exitCode: EXIT.cloisterFailed, report })
   }
 
   function kill(result: ExitResult): void {
     if (over) return
     verdict ??= result
-    if (runtimeProcess) runtimeProcess.kill()
+    if (runtimeProcess && !runtimeEnded) runtimeProcess.kill()
     else finish(verdict)
   }
 
@@ -189,6 +200,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
   async function closeOnce(): Promise<void> {
     kill({ exitCode: 128 + SIGKILL })
     await finished
+    runtimeProcess?.abandonOutput()
     await release()
     mark('gone')
   }

@@ -1,27 +1,25 @@
 /** How a container ended, read from what its runtime left: exit status, log, memory kills. */
+import { constants } from 'node:os'
+import { getSystemErrorName } from 'node:util'
 import { EXIT } from '../errors.ts'
 import type { ExitResult } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
+import type { InitReport } from './init.ts'
 import { logErrors } from './runtime.ts'
 
 export interface Ending {
   /** Exit status of the runtime, or the signal that ended it. */
   readonly status: number | NodeJS.Signals
-  /** Whether the runtime ever started the program. */
-  readonly started: boolean
+  /** What init said; undefined when the runtime never got that far. */
+  readonly report: InitReport | undefined
   readonly outOfMemoryKills: number
   readonly runtimeLog: string
   readonly launchLog: string
 }
 
-/** Words of runc and crun for a program that cannot be executed. */
-const NOT_FOUND =
-  /executable file (.* )?not found in \$PATH|exec: ".*": stat .*: no such file|open executable: no such file/i
-const NOT_EXECUTABLE =
-  /exec: ".*": (permission denied|is a directory)|open executable: permission denied|exec format error/i
-
 export function describeEnd({ name, program, memoryBytes }: RunSpec, ending: Ending): ExitResult {
-  const { status, started, outOfMemoryKills } = ending
+  const { status, report, outOfMemoryKills } = ending
+  const started = report?.error === 0
   if (outOfMemoryKills > 0 && (!started || status === EXIT.outOfMemory)) {
     return {
       exitCode: EXIT.outOfMemory,
@@ -38,14 +36,26 @@ export function describeEnd({ name, program, memoryBytes }: RunSpec, ending: End
     }
   }
   if (started) return { exitCode: status }
-  const reason = failureReason(ending)
-  const exitCode = NOT_FOUND.test(reason) ? EXIT.notFound : NOT_EXECUTABLE.test(reason) ? EXIT.notExecutable : undefined
-  if (exitCode !== undefined) {
-    const words = exitCode === EXIT.notFound ? 'there is no such file in its root.' : 'it is not an executable program.'
-    return { exitCode, report: `Cannot run ${program}: ${words}` }
+  if (report && !report.setup) {
+    const { exitCode, words } = refusal(report.error)
+    return { exitCode, report: `Cannot run ${program}: ${words}.` }
   }
+  const reason = report ? `its process 1 failed with ${errorName(report.error)}` : failureReason(ending)
   return { exitCode: EXIT.cloisterFailed, report: `Cannot start container "${name}": ${reason}.` }
 }
+
+/** What a shell makes of a failed execve. execve(2) */
+function refusal(error: number): { exitCode: number; words: string } {
+  const { ENOENT, EACCES, ENOEXEC, E2BIG } = constants.errno
+  if (error === ENOENT) return { exitCode: EXIT.notFound, words: 'there is no such file in its root' }
+  const exitCode = EXIT.notExecutable
+  if (error === EACCES) return { exitCode, words: 'it may not be executed' }
+  if (error === ENOEXEC) return { exitCode, words: 'it is not an executable program' }
+  if (error === E2BIG) return { exitCode, words: 'its arguments and environment are too long' }
+  return { exitCode, words: `the kernel refused it with ${errorName(error)}` }
+}
+
+const errorName = (error: number): string => getSystemErrorName(-error)
 
 /** Why the program was never started, in the words of whoever refused. */
 export function failureReason({ runtimeLog, launchLog, status }: Ending): string {
@@ -53,4 +63,4 @@ export function failureReason({ runtimeLog, launchLog, status }: Ending): string
   return said ? said.replace(/\.$/, '') : `the OCI runtime ended with ${status} and said nothing`
 }
 
-const inMib = (bytes: number) => `${Number((bytes / 2 ** 20).toFixed(1))} MiB`
+export const inMib = (bytes: number) => `${Number((bytes / 2 ** 20).toFixed(1))} MiB`

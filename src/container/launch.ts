@@ -2,73 +2,72 @@
  * Starts an OCI runtime so that nothing of the container outlives us, however we die:
  *
  *   setpriv, becomes unshare     gets SIGKILL when our process dies
- *     └─ sh, becomes the runtime first process of its own pid and mount namespaces; gets SIGKILL when unshare dies
- *          └─ the program        the kernel kills the whole pid namespace with its first process
+ *     └─ launch.c, becomes the   first process of its own pid and mount namespaces: gets SIGKILL when unshare dies,
+ *        OCI runtime             and with it the kernel kills all others in that pid namespace
+ *          └─ init.c             process 1 of the container
+ *               └─ the program
  *
- * The overlay is mounted inside that mount namespace and vanishes with it. setpriv(1), unshare(1), prctl(2)
+ * The overlay and its writable layer are mounted inside that mount namespace and vanish with it. setpriv(1), unshare(1), prctl(2)
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { LAYERS } from './root.ts'
+import { builtProgram } from './built.ts'
+import { INIT_DESCRIPTORS } from './init.ts'
 import type { OciRuntime } from './runtime.ts'
+import type { Connection } from './streams.ts'
 
 /** Files below the container's directory. */
 export const FILES = {
   config: 'config.json',
-  /** Appears when the runtime has started the program. */
-  pid: 'pid',
   runtimeLog: 'runtime.log',
+  /** Where the chain above writes what it has to say. */
   launchLog: 'launch.log',
   state: 'state',
-  script: 'launch.sh',
 } as const
 
-const overlay = (upper: string, work: string, extra: string) =>
-  `mount -t overlay overlay -o lowerdir=${LAYERS.lower},upperdir=${upper},workdir=${work}${extra} ${LAYERS.root}`
-
-/**
- * Descriptor 3 is /proc/PID/stat of our process: we may have died before the first SIGKILL was armed, and a read of
- * it then fails or shows a zombie. `volatile` spares a sync at the end and is refused before Linux 5.10; an upper
- * layer that itself lies on an overlay is refused always, and a tmpfs of the mount namespace takes its place.
- */
-const SCRIPT = `
-read -r owner <&3 || exit 1
-case $owner in *') Z '*|*') X '*) exit 1 ;; esac
-exec 3<&-
-cd "$1" && shift || exit 1
-{
-  ${overlay(LAYERS.upper, LAYERS.work, ',volatile')} ||
-  ${overlay(LAYERS.upper, LAYERS.work, '')} || {
-    mkdir scratch && mount -t tmpfs -o mode=0755 tmpfs scratch && cp -a ${LAYERS.upper} ${LAYERS.work} scratch &&
-    ${overlay(`scratch/${LAYERS.upper}`, `scratch/${LAYERS.work}`, '')}
-  } || exit 1
-} 2>${FILES.launchLog}
-exec "$@"
-`
+/** Of the memory limit, for files: what is written counts against the limit, and the program needs some for itself. */
+const WRITABLE_SHARE = 0.5
 
 export interface LaunchFacts {
   readonly runtime: OciRuntime
   readonly id: string
   /** The bundle, and the place of everything else. */
   readonly directory: string
-  readonly stdio: readonly [stdin: number | 'ignore', stdout: number, stderr: number]
+  readonly memoryBytes: number
+  readonly streams: readonly Connection[]
 }
 
-export function launch({ runtime, id, directory, stdio }: LaunchFacts): ChildProcess {
-  const script = join(directory, FILES.script)
-  writeFileSync(script, SCRIPT)
+/** Where init.c expects its report, in the `stdio` of the child. */
+export const REPORT_FD = 6
+
+export function launch({ runtime, id, directory, memoryBytes, streams }: LaunchFacts): ChildProcess {
+  const writable = String(Math.floor(memoryBytes * WRITABLE_SHARE))
   const owner = openSync('/proc/self/stat', 'r')
+  const nothing = openSync('/dev/null', 'r')
+  const log = openSync(join(directory, FILES.launchLog), 'a', 0o600)
+  const standIns = [nothing, log, log]
+  const stdio: StdioOptions = [
+    // Input is copied by the runtime, output by it and by us: relay.ts.
+    ...standIns.map((standIn, at) => (streams[at]?.letter !== 'k' ? standIn : at === 0 ? streams[at].fd : 'pipe')),
+    ...standIns.map((_, at) => (streams[at]?.letter === 'p' ? streams[at].fd : nothing)),
+    'pipe',
+    owner,
+  ]
   try {
-    return spawn('setpriv', [...GUARD, 'sh', script, directory, ...runtimeCommand(runtime, directory, id)], {
-      stdio: [...stdio, owner],
-      // A session of its own: the terminal's Ctrl-C reaches us alone, and we pass it on once.
-      detached: true,
-      cwd: '/',
-      env: { PATH: '/usr/bin:/usr/sbin:/bin:/sbin' },
-    })
+    return spawn(
+      'setpriv',
+      [...GUARD, builtProgram('launch'), directory, writable, ...runtimeCommand(runtime, directory, id)],
+      {
+        stdio,
+        // A session of its own: the terminal's Ctrl-C reaches us alone, and we pass it on once.
+        detached: true,
+        cwd: '/',
+        env: { PATH: '/usr/bin:/usr/sbin:/bin:/sbin' },
+      },
+    )
   } finally {
-    closeSync(owner)
+    for (const fd of [owner, nothing, log]) closeSync(fd)
   }
 }
 
@@ -82,5 +81,5 @@ function runtimeCommand({ name, path }: OciRuntime, directory: string, id: strin
   const global = ['--root', at(FILES.state), '--log', at(FILES.runtimeLog), '--log-format', 'json']
   // runc removes the control group, and with it the count of memory kills, before it tells us that the program ended.
   const keep = name === 'runc' ? ['--keep'] : []
-  return [path, ...global, 'run', ...keep, '--pid-file', at(FILES.pid), '--bundle', directory, id]
+  return [path, ...global, 'run', ...keep, `--preserve-fds=${INIT_DESCRIPTORS}`, '--bundle', directory, id]
 }

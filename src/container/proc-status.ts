@@ -8,9 +8,6 @@ export interface ProcStatus {
   readonly threads: number
   /** The pid in each pid namespace from ours to its own. */
   readonly nsPids: readonly number[]
-  readonly blocked: bigint
-  readonly ignored: bigint
-  readonly caught: bigint
 }
 
 export function parseStatus(text: string): ProcStatus {
@@ -19,18 +16,11 @@ export function parseStatus(text: string): ProcStatus {
     const colon = line.indexOf(':')
     if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1).trim())
   }
-  const mask = (key: string): bigint => {
-    const digits = fields.get(key) ?? ''
-    return /^[0-9a-f]{1,16}$/i.test(digits) ? BigInt(`0x${digits}`) : 0n
-  }
   return {
     name: fields.get('Name') ?? '',
     state: fields.get('State')?.[0] ?? '',
     threads: Number(fields.get('Threads') ?? 0),
     nsPids: (fields.get('NSpid') ?? '').split(/\s+/).filter(Boolean).map(Number),
-    blocked: mask('SigBlk'),
-    ignored: mask('SigIgn'),
-    caught: mask('SigCgt'),
   }
 }
 

@@ -1,28 +1,30 @@
 /** One attempt of an OCI runtime to run a container, as the processes that exist for it. */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import type { ChildProcess } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { HostError } from '../errors.ts'
-import { FILES, type LaunchFacts, launch } from './launch.ts'
+import { type InitReport, parseReport, REPORT_BYTES } from './init.ts'
+import { type LaunchFacts, launch, REPORT_FD } from './launch.ts'
 import { childrenOf, hasEnded } from './proc-status.ts'
+import { relayOutput } from './relay.ts'
 import { SIGKILL, SIGSTOP, send } from './signals.ts'
 
 export interface RuntimeProcess {
-  /** Whether the runtime got as far as starting the program; resolves as soon as that is known. */
-  readonly started: Promise<boolean>
+  /** What init said about the start of the program; undefined when the runtime never got that far. */
+  readonly report: Promise<InitReport | undefined>
   /** Exit status of the runtime, which is the program's, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>
+  /** Resolves when the output that passes through us is written. */
+  readonly relayed: Promise<unknown>
+  abandonOutput(): void
   /** unshare and the runtime, as long as they live. */
   pids(): number[]
   /** Ends it with everything in its pid namespace. */
   kill(): void
 }
 
-/** The pid file is looked for at this pace: cheaper than an inotify instance, of which a user has 128. */
 const LOOK_INTERVAL_MS = 1
-const LOOK_INTERVAL_LATER_MS = 10
-const LOOKS_BEFORE_LATER = 200
 
-export function startRuntime(facts: LaunchFacts): RuntimeProcess {
+export function startRuntime(facts: LaunchFacts, onRefused: (error: NodeJS.ErrnoException) => void): RuntimeProcess {
   const child = launch(facts)
   let running = child.pid !== undefined
   const ended = new Promise<number | NodeJS.Signals>((resolve, reject) => {
@@ -40,10 +42,19 @@ export function startRuntime(facts: LaunchFacts): RuntimeProcess {
       resolve(code ?? signal ?? 'SIGKILL')
     })
   })
+  const failed = new Promise<never>((_, reject) => void ended.catch(reject))
   const pids = () => (running && child.pid !== undefined ? [child.pid, ...childrenOf(child.pid)] : [])
+  const relays = [child.stdout, child.stderr].flatMap((from, at) => {
+    const fd = facts.streams[at + 1]?.fd
+    return from && fd !== undefined ? [relayOutput(from, fd, onRefused)] : []
+  })
   return {
     ended,
-    started: whetherStarted(join(facts.directory, FILES.pid), ended),
+    relayed: Promise.all(relays.map(({ done }) => done)),
+    abandonOutput() {
+      for (const { abandon } of relays) abandon()
+    },
+    report: Promise.race([readReport(child), failed]),
     pids,
     kill() {
       const [guard] = pids()
@@ -63,22 +74,17 @@ function endAfter(inside: readonly number[], guard: number): void {
   else setTimeout(endAfter, LOOK_INTERVAL_MS, inside, guard)
 }
 
-function whetherStarted(pidFile: string, ended: Promise<unknown>): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    let looks = 0
-    let timer: NodeJS.Timeout
-    const look = () => {
-      if (existsSync(pidFile)) resolve(true)
-      else timer = setTimeout(look, looks++ < LOOKS_BEFORE_LATER ? LOOK_INTERVAL_MS : LOOK_INTERVAL_LATER_MS)
-    }
-    const stop = () => {
-      clearTimeout(timer)
-      resolve(existsSync(pidFile))
-    }
-    look()
-    ended.then(stop, (error) => {
-      clearTimeout(timer)
-      reject(error)
+function readReport(child: ChildProcess): Promise<InitReport | undefined> {
+  return new Promise((resolve) => {
+    const pipe = (child.stdio as readonly unknown[])[REPORT_FD] as Readable | undefined
+    let bytes = Buffer.alloc(0)
+    // Bounded: until init is there, it is the runtime that could write.
+    pipe?.on('data', (chunk: Buffer) => {
+      bytes = Buffer.concat([bytes, chunk]).subarray(0, REPORT_BYTES)
+      if (bytes.length === REPORT_BYTES) pipe.destroy()
     })
+    pipe?.on('error', () => pipe.destroy())
+    pipe?.on('close', () => resolve(parseReport(bytes)))
+    if (!pipe) resolve(undefined)
   })
 }

@@ -44,9 +44,14 @@ export function findRuntimes(layout: CgroupLayout, path: string = process.env.PA
 }
 
 function describe(name: RuntimeName, path: string): OciRuntime | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (!stat?.isFile() || (stat.mode & 0o111) === 0) return undefined
-  return { name, path, version: `${stat.mtimeMs}-${stat.size}` }
+  try {
+    const stat = statSync(path)
+    if (!stat.isFile() || (stat.mode & 0o111) === 0) return undefined
+    return { name, path, version: `${stat.mtimeMs}-${stat.size}` }
+  } catch {
+    // Not there, or in a directory that this user may not search: either way not for us.
+    return undefined
+  }
 }
 
 interface Refusal {

@@ -1,6 +1,6 @@
 /**
  * Releasing what the host still holds for a container, after its end or after ours. The kernel has ended its
- * processes and unmounted its root by then (launch.ts); control groups, the runtime's state and the layers remain.
+ * processes and unmounted its root by then (launch.ts); control groups and the runtime's state remain.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
@@ -63,7 +63,7 @@ export async function sweepContainer(id: string, directory: string): Promise<str
   }
   if (existsSync(own) && mountPointsBelow(own).length === 0) {
     rmSync(own, { recursive: true, force: true })
-    done.push(`removed the bundle and the writable layer of container "${id}"`)
+    done.push(`removed the files of container "${id}"`)
   }
   return done
 }

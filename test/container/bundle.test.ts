@@ -18,14 +18,14 @@ const spec: RunSpec = {
 const facts = {
   root: '/run/x/root',
   mounts: [readOnlyFile('/home/me/prog', '/home/me/prog')],
-  program: './prog',
+  streams: [{ letter: 'n' }, { letter: 'p', fd: 1 }, { letter: 'k', fd: 2 }],
   cgroupsPath: '/cloister-web',
   openFilesMax: 4096,
 }
 const config = ociConfig(spec, facts)
 
-test('the process is what the spec says: arguments, environment, directory', (t) => {
-  t.deepEqual(config.process.args, ['./prog', '-v', 'two words'])
+test('the process is our init, told what the spec says: streams, file, arguments, environment, directory', (t) => {
+  t.deepEqual(config.process.args, ['/dev/.cloister-init', 'npk', '/home/me/prog', './prog', '-v', 'two words'])
   t.deepEqual(config.process.env, ['PATH=/bin', 'X=1'])
   t.is(config.process.cwd, '/tmp')
   t.is(config.process.terminal, false)

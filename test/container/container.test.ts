@@ -46,8 +46,8 @@ containerTest('environment, working directory, hostname and argv[0] are the ones
   const script = 'echo $X; pwd; hostname; cat /proc/self/cmdline'
   const spec = busyboxSpec([], { name: 'web.1', cwd: '/tmp', env: ['X=y z'], argv: ['./busybox', 'sh', '-c', script] })
   t.is((await runContainer(t, spec)).stdout, `y z\n/tmp\nweb.1\ncat\0/proc/self/cmdline\0`)
-  const typed = busyboxSpec([], { cwd: '/tmp', argv: ['./busybox', 'cat', '/proc/1/cmdline'] })
-  t.is((await runContainer(t, typed)).stdout, './busybox\0cat\0/proc/1/cmdline\0')
+  const typed = busyboxSpec([], { cwd: '/tmp', argv: ['./busybox', 'cat', '/proc/self/cmdline'] })
+  t.is((await runContainer(t, typed)).stdout, './busybox\0cat\0/proc/self/cmdline\0')
 })
 
 containerTest('the marks on the way come in order and the last one is after close', async (t) => {
@@ -118,7 +118,7 @@ containerTest('limits are set where the kernel counts', async (t) => {
   const cgroup = containerCgroup(readCgroupLayout(), cgroupKey(spec.name, directory))
   const use = cgroup.memoryUse()
   t.true(use !== undefined && use > 0 && use < spec.memoryBytes)
-  t.is(cgroup.processes().length, 1)
+  t.is(cgroup.processes().length, 2, 'init and the program')
   t.deepEqual(readStatus(cgroup.processes()[0]!)?.nsPids.at(-1), 1)
   t.true(instance.pids().includes(cgroup.processes()[0]!))
   await instance.close()
@@ -138,6 +138,20 @@ containerTest('writes do not reach the directory that is the root', async (t) =>
   t.is((await runContainer(t, rootfsSpec(directory, ['cat', '/kept']))).stdout, 'before\n')
 })
 
+containerTest('the root directory inside has the mode of the one given', async (t) => {
+  const directory = rootfs(t)
+  chmodSync(directory, 0o1710)
+  t.is((await runContainer(t, rootfsSpec(directory, ['/bin/busybox', 'stat', '-c', '%a', '/']))).stdout, '1710\n')
+})
+
+containerTest('files written are memory of the container and meet a limit: they cannot fill a disk', async (t) => {
+  const fill = 'dd if=/dev/zero of=/big bs=1M count=100 2>&1; stat -c %s /big; df -k / | tail -1'
+  const { stdout, exitCode } = await runContainer(t, busyboxSpec(['sh', '-c', fill]))
+  t.is(exitCode, 0)
+  t.regex(stdout, /No space left on device/)
+  t.true(Number(/^\d+$/m.exec(stdout)![0]) <= 32 * 2 ** 20)
+})
+
 containerTest('a root with a name full of special characters is used as it is', async (t) => {
   const directory = join(temporaryDirectory(t), 'a:b, "c"\\d\n=e')
   mkdirSync(join(directory, 'bin'), { recursive: true })
@@ -151,24 +165,27 @@ containerTest('a single program cannot be changed from inside', async (t) => {
   t.regex(result.stderr, /Read-only|busy/)
 })
 
-containerTest('from inside there is one process, no host mount, no kernel log and no setting to write', async (t) => {
-  const script =
-    'ls -d /proc/[0-9]* | wc -l; cut -d" " -f1 /proc/mounts | grep -c lower; dmesg 2>&1 | grep -c .; ' +
-    'echo x > /proc/sys/kernel/hostname; mount -t tmpfs x /tmp; unshare -m true; mknod /tmp/n b 8 0; id -u'
-  const { stdout, stderr } = await runContainer(t, busyboxSpec(['sh', '-c', script]))
-  const [processes, , log, uid] = stdout.trim().split('\n')
-  t.true(Number(processes) <= 3)
-  t.is(log, '1', 'one line of refusal')
-  t.is(uid, '0')
-  for (const refusal of [
-    /Read-only file system/,
-    /mount: permission denied/,
-    /unshare.*not permitted/,
-    /mknod: .*not permitted/,
-  ]) {
-    t.regex(stderr, refusal)
-  }
-})
+containerTest(
+  'from inside there are its own processes, no host mount, no kernel log and no setting to write',
+  async (t) => {
+    const script =
+      'ls -d /proc/[0-9]* | wc -l; cut -d" " -f1 /proc/mounts | grep -c lower; dmesg 2>&1 | grep -c .; ' +
+      'echo x > /proc/sys/kernel/hostname; mount -t tmpfs x /tmp; unshare -m true; mknod /tmp/n b 8 0; id -u'
+    const { stdout, stderr } = await runContainer(t, busyboxSpec(['sh', '-c', script]))
+    const [processes, , log, uid] = stdout.trim().split('\n')
+    t.true(Number(processes) <= 4, 'init, sh, ls, wc')
+    t.is(log, '1', 'one line of refusal')
+    t.is(uid, '0')
+    for (const refusal of [
+      /Read-only file system/,
+      /mount: permission denied/,
+      /unshare.*not permitted/,
+      /mknod: .*not permitted/,
+    ]) {
+      t.regex(stderr, refusal)
+    }
+  },
+)
 
 containerTest(
   'what is not there ends with 127, what cannot be executed with 126, each with a line that names it',
@@ -195,7 +212,7 @@ containerTest(
 
 containerTest('a request that cannot be met is refused before anything is made', async (t) => {
   for (const [changes, message] of [
-    [{ memoryBytes: 2 ** 20 }, /needs 6M/],
+    [{ memoryBytes: 2 ** 20 }, /1 MiB of memory: it needs 6 MiB/],
     [{ cwd: '/proc/self/fd/7' }, /Cannot start container/],
     [{ cwd: 'tmp' }, /Cannot start container/],
     [{ source: { kind: 'program', hostPath: BUSYBOX, path: '/proc/1/exe' } }, /Cannot place/],

@@ -56,7 +56,7 @@ for (const moment of [60, 75, 90, 105, 120, 140, 'started'] as const) {
       const groups = cgroup.directories()
       const words = await sweepContainer(name, directory)
       t.is(
-        words.some((line) => line.includes('writable layer')),
+        words.some((line) => line.includes('removed the files')),
         files.length > 0,
       )
       t.is(

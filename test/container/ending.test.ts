@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import test from 'ava'
 import { describeEnd, type Ending } from '../../src/container/ending.ts'
 import { busyboxSpec } from '../helpers/busybox-spec.ts'
@@ -5,7 +6,7 @@ import { busyboxSpec } from '../helpers/busybox-spec.ts'
 const spec = busyboxSpec(['true'], { name: 'web', program: '/bin/prog', memoryBytes: 48 * 2 ** 20 })
 const ended = (changes: Partial<Ending>): Ending => ({
   status: 0,
-  started: true,
+  report: { startedNs: 1n, error: 0, setup: false },
   outOfMemoryKills: 0,
   runtimeLog: '',
   launchLog: '',
@@ -28,26 +29,35 @@ test('a program that outlived the killing of a child ends with its own status', 
   t.deepEqual(describeEnd(spec, ended({ status: 3, outOfMemoryKills: 1 })), { exitCode: 3 })
 })
 
-for (const [runtime, message, exitCode] of [
-  ['runc', 'runc run failed: unable to start container process: exec: "prog": executable file not found in $PATH', 127],
-  ['runc', 'runc run failed: unable to start container process: exec: "/x": stat /x: no such file or directory', 127],
-  ['crun', 'executable file `/x` not found in $PATH: No such file or directory', 127],
-  ['runc', 'runc run failed: unable to start container process: exec: "/x": permission denied', 126],
-  ['crun', 'open executable: Permission denied', 126],
+const notExecuted = (error: number) => ({ startedNs: 1n, error, setup: false })
+
+for (const [name, exitCode, words] of [
+  ['ENOENT', 127, 'there is no such file in its root'],
+  ['EACCES', 126, 'it may not be executed'],
+  ['ENOEXEC', 126, 'it is not an executable program'],
+  ['E2BIG', 126, 'its arguments and environment are too long'],
+  ['ELOOP', 126, 'the kernel refused it with ELOOP'],
 ] as const) {
-  test(`"${message}" of ${runtime} becomes ${exitCode} and a line of our own`, (t) => {
-    const result = describeEnd(spec, ended({ status: 1, started: false, runtimeLog: says(message) }))
-    t.is(result.exitCode, exitCode)
-    t.regex(result.report ?? '', /^Cannot run \/bin\/prog: [^"`$]+\.$/)
+  test(`an execve that gave ${name} becomes ${exitCode} and a line of our own`, (t) => {
+    const result = describeEnd(spec, ended({ status: 127, report: notExecuted(constants.errno[name]) }))
+    t.deepEqual(result, { exitCode, report: `Cannot run /bin/prog: ${words}.` })
   })
 }
 
+test('a failure of process 1 itself ends with 125 and is not blamed on the program', (t) => {
+  const report = { ...notExecuted(constants.errno.EMFILE), setup: true }
+  t.deepEqual(describeEnd(spec, ended({ status: 127, report })), {
+    exitCode: 125,
+    report: 'Cannot start container "web": its process 1 failed with EMFILE.',
+  })
+})
+
 test('any other refusal ends with 125 and says whose words they are', (t) => {
-  const result = describeEnd(spec, ended({ status: 1, started: false, runtimeLog: says('no space left on device') }))
+  const result = describeEnd(spec, ended({ status: 1, report: undefined, runtimeLog: says('no space left on device') }))
   t.deepEqual(result, { exitCode: 125, report: 'Cannot start container "web": no space left on device.' })
   const mount = describeEnd(
     spec,
-    ended({ status: 1, started: false, launchLog: 'mount: root: unknown filesystem type.\n' }),
+    ended({ status: 1, report: undefined, launchLog: 'mount: root: unknown filesystem type.\n' }),
   )
   t.is(mount.report, 'Cannot start container "web": mount: root: unknown filesystem type.')
 })

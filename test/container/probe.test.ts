@@ -43,23 +43,24 @@ probeTest(title('start, cpu and syscall print one number, hold ends with its inp
   t.is(spawnSync(probePath, ['nonsense']).status, 2)
 })
 
+const probeSpec = (verb: string) =>
+  busyboxSpec([], {
+    source: { kind: 'program', hostPath: probePath, path: '/probe' },
+    program: '/probe',
+    argv: ['/probe', verb],
+    name: 'probed',
+  })
+
 const inContainer = built && whyNoContainers === undefined ? test : test.skip
 inContainer(
   title(`in a container the probe sees the host's kernel and little else (${whyNoContainers ?? 'here'})`),
   async (t) => {
-    const spec = busyboxSpec([], {
-      source: { kind: 'program', hostPath: probePath, path: '/probe' },
-      program: '/probe',
-      argv: ['/probe', 'isolation'],
-      name: 'probed',
-    })
-    const { stdout } = await runContainer(t, spec)
+    const { stdout } = await runContainer(t, probeSpec('isolation'))
     t.like(JSON.parse(stdout), {
       release: release(),
       hostname: 'probed',
-      processes: 1,
-      otherProcesses: false,
-      pid: 1,
+      processes: 2,
+      otherProcesses: true,
       uid: 0,
       kernelLogSyscall: false,
       kernelLogDevice: false,
@@ -70,5 +71,15 @@ inContainer(
       writableSysctls: [],
       interfaces: ['lo'],
     })
+  },
+)
+
+inContainer(
+  title(`the mark of a program's start is before its own first look at the clock (${whyNoContainers ?? 'here'})`),
+  async (t) => {
+    const { stdout, instance } = await runContainer(t, probeSpec('start'))
+    const { entered, programStarted } = instance.phases
+    t.true(entered! < programStarted!)
+    t.true(programStarted! < BigInt(stdout))
   },
 )

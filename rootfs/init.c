@@ -1,0 +1,239 @@
+/*
+ * Process 1 of every container: starts the program, collects what is orphaned, and ends with the program's status.
+ * The kernel drops the signals that a process 1 sends itself, so the program must not be it. pid_namespaces(7)
+ *
+ *   init STREAMS FILE ARGV0 [ARG...]    STREAMS: one letter each for standard input, output and error
+ *     p  descriptor 3, 4 or 5, in this order      k  what the runtime gave
+ *     n z f r u  /dev/null, zero, full, random, urandom of the container itself
+ *
+ * Descriptor 6 gets one struct report, once the program is there or cannot be. No C library: two pages of memory.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define REPORT_FD 6
+#define PATH_SIZE 4096
+#define EXIT_NOT_STARTED 127
+#define WAIT_ALL 0x40000000 /* __WALL */
+
+/* src/container/report.ts reads it. */
+struct report {
+	int64_t started_ns; /* CLOCK_MONOTONIC, right before the execve that succeeded */
+	int32_t error;      /* errno, or 0 when the program runs */
+	int32_t setup;      /* 1: the error is of this program, not of the execve */
+};
+
+static long call(long number, long a, long b, long c, long d)
+{
+	register long r10 __asm__("r10") = d;
+	long result;
+
+	__asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
+		: "rcx", "r11", "memory");
+	return result;
+}
+
+__attribute__((noreturn)) static void leave(int status)
+{
+	for (;;)
+		call(__NR_exit_group, status, 0, 0, 0);
+}
+
+static void send_report(struct report report)
+{
+	call(__NR_write, REPORT_FD, (long)&report, sizeof report, 0);
+	call(__NR_close, REPORT_FD, 0, 0, 0);
+}
+
+__attribute__((noreturn)) static void give_up(long error)
+{
+	send_report((struct report){ .error = (int32_t)-error, .setup = 1 });
+	leave(EXIT_NOT_STARTED);
+}
+
+static void must(long result)
+{
+	if (result < 0)
+		give_up(result);
+}
+
+/* The container's own device file: the host's would let the program change its mode and owner. */
+static const char *device(char letter)
+{
+	switch (letter) {
+	case 'n': return "/dev/null";
+	case 'z': return "/dev/zero";
+	case 'f': return "/dev/full";
+	case 'r': return "/dev/random";
+	case 'u': return "/dev/urandom";
+	default: return 0;
+	}
+}
+
+static void connect_streams(const char *letters)
+{
+	for (int stream = 0; stream < 3; stream++) {
+		const char *path = device(letters[stream]);
+
+		if (letters[stream] == 'p') {
+			must(call(__NR_dup2, 3 + stream, stream, 0, 0));
+		} else if (path != 0) {
+			long fd = call(__NR_open, (long)path, stream == 0 ? O_RDONLY : O_WRONLY, 0, 0);
+
+			must(fd);
+			must(call(__NR_dup2, fd, stream, 0, 0));
+			call(__NR_close, fd, 0, 0, 0);
+		} else if (letters[stream] != 'k') {
+			give_up(-EINVAL);
+		}
+	}
+	for (int fd = 3; fd < REPORT_FD; fd++)
+		call(__NR_close, fd, 0, 0, 0);
+}
+
+/* Whatever a runtime may have left open: a directory of the host would be a way out. */
+static void close_others(void)
+{
+	if (call(__NR_close_range, REPORT_FD + 1, ~0U, 0, 0) < 0)
+		for (int fd = REPORT_FD + 1; fd < 1024; fd++)
+			call(__NR_close, fd, 0, 0, 0);
+}
+
+static const char *search_path(char **env)
+{
+	for (; *env != 0; env++)
+		if ((*env)[0] == 'P' && (*env)[1] == 'A' && (*env)[2] == 'T' && (*env)[3] == 'H' && (*env)[4] == '=')
+			return *env + 5;
+	return "";
+}
+
+static int has_slash(const char *name)
+{
+	for (; *name != '\0'; name++)
+		if (*name == '/')
+			return 1;
+	return 0;
+}
+
+/* Directory and name joined; 0 when too long. An empty directory is the current one. */
+static int join(char *into, const char *directory, const char *end, const char *name)
+{
+	int length = 0;
+
+	while (directory < end && length < PATH_SIZE - 2)
+		into[length++] = *directory++;
+	if (length > 0)
+		into[length++] = '/';
+	while (*name != '\0' && length < PATH_SIZE - 1)
+		into[length++] = *name++;
+	into[length] = '\0';
+	return *name == '\0' && directory == end;
+}
+
+/* Returns only with an error, the telling one: EACCES of one directory rather than ENOENT of the last. execvp(3) */
+static long execute(const char *file, char **argv, char **env)
+{
+	static char path[PATH_SIZE];
+	long result = -ENOENT;
+
+	if (has_slash(file))
+		return call(__NR_execve, (long)file, (long)argv, (long)env, 0);
+	for (const char *at = search_path(env);; at++) {
+		const char *end = at;
+		long error;
+
+		while (*end != '\0' && *end != ':')
+			end++;
+		error = join(path, at, end, file) ? call(__NR_execve, (long)path, (long)argv, (long)env, 0) : -ENAMETOOLONG;
+		if (error != -ENOENT && error != -ENOTDIR && error != -EACCES)
+			return error;
+		if (error == -EACCES)
+			result = error;
+		if (*end == '\0')
+			return result;
+		at = end;
+	}
+}
+
+/* In the child. A session of its own, as it would lead one if it were process 1. */
+__attribute__((noreturn)) static void become(const char *file, char **argv, char **env, int errors)
+{
+	struct timespec now = { 0, 0 };
+	struct report report = { 0, 0, 0 };
+
+	call(__NR_setsid, 0, 0, 0, 0);
+	call(__NR_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0);
+	report.started_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	call(__NR_write, errors, (long)&report, sizeof report, 0);
+	report.error = (int32_t)-execute(file, argv, env);
+	call(__NR_write, errors, (long)&report, sizeof report, 0);
+	leave(EXIT_NOT_STARTED);
+}
+
+/* The last report before the pipe closes, which a successful execve does. */
+static struct report await_start(int errors)
+{
+	struct report report = { 0, EIO, 1 };
+	long count;
+
+	do {
+		struct report next;
+
+		count = call(__NR_read, errors, (long)&next, sizeof next, 0);
+		if (count == sizeof next)
+			report = next;
+	} while (count > 0 || count == -EINTR);
+	call(__NR_close, errors, 0, 0, 0);
+	return report;
+}
+
+/* As a shell has it in $?. A death by signal cannot be repeated here: process 1 survives its own signals. */
+static int await_end(long program)
+{
+	for (;;) {
+		int status = 0;
+		long pid = call(__NR_wait4, -1, (long)&status, WAIT_ALL, 0);
+
+		if (pid == program)
+			return (status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
+		if (pid < 0 && pid != -EINTR)
+			return EXIT_NOT_STARTED;
+	}
+}
+
+__attribute__((noreturn, used)) static void run(long *stack)
+{
+	long argc = stack[0];
+	char **argv = (char **)(stack + 1);
+	char **env = argv + argc + 1;
+	int errors[2];
+	struct report report;
+	long program;
+
+	close_others();
+	if (argc < 4)
+		give_up(-EINVAL);
+	/* The program is root too: without this /proc/1 would show it our memory, our file and our descriptors. */
+	must(call(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0));
+	must(call(__NR_fcntl, REPORT_FD, F_SETFD, FD_CLOEXEC, 0));
+	connect_streams(argv[1]);
+	must(call(__NR_pipe2, (long)errors, O_CLOEXEC, 0, 0));
+	program = call(__NR_fork, 0, 0, 0, 0);
+	must(program);
+	if (program == 0)
+		become(argv[2], argv + 3, env, errors[1]);
+	call(__NR_close, errors[1], 0, 0, 0);
+	/* Whoever reads what the program writes must see its end when the program closes it. */
+	for (int stream = 0; stream < 3; stream++)
+		call(__NR_close, stream, 0, 0, 0);
+	report = await_start(errors[0]);
+	send_report(report);
+	leave(await_end(program));
+}
+
+__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall run\n");

@@ -1,0 +1,42 @@
+/**
+ * Process 1 of every container, rootfs/init.c: how it is told what to start, and what it tells us. A program that is
+ * process 1 itself is treated specially by the kernel, pid_namespaces(7); behind this one it is like any other.
+ */
+import type { RunSpec } from '../instance/run-spec.ts'
+import { builtProgram } from './built.ts'
+import { type OciMount, readOnlyFile } from './mounts.ts'
+import type { Connection } from './streams.ts'
+
+/** In the /dev of the container, which is ours: whatever root was given, nothing appears in it. */
+const PATH_INSIDE = '/dev/.cloister-init'
+
+/** Descriptors from 3 on that init expects: the three streams, and where it reports. */
+export const INIT_DESCRIPTORS = 4
+
+/** @throws HostError */
+export const initMount = (): OciMount => readOnlyFile(builtProgram('init'), PATH_INSIDE)
+
+export const initArguments = ({ program, argv }: RunSpec, streams: readonly Connection[]): string[] => [
+  PATH_INSIDE,
+  streams.map(({ letter }) => letter).join(''),
+  program,
+  ...(argv.length > 0 ? argv : [program]),
+]
+
+export interface InitReport {
+  /** CLOCK_MONOTONIC right before the execve that became the program, as `process.hrtime.bigint()` counts. */
+  readonly startedNs: bigint
+  /** errno, or 0 when the program runs. */
+  readonly error: number
+  /** The error is of init's own work rather than of that execve. */
+  readonly setup: boolean
+}
+
+/** `struct report` of init.c. */
+export const REPORT_BYTES = 16
+
+/** @returns undefined for anything but one whole report */
+export function parseReport(bytes: Buffer): InitReport | undefined {
+  if (bytes.length !== REPORT_BYTES) return undefined
+  return { startedNs: bytes.readBigInt64LE(0), error: bytes.readInt32LE(8), setup: bytes.readInt32LE(12) !== 0 }
+}
