@@ -19,6 +19,8 @@
 #define REPORT_FD 6
 #define PATH_SIZE 4096
 #define EXIT_NOT_STARTED 127
+#define SIGNALS 64
+#define SET_MASK 2 /* SIG_SETMASK */
 #define WAIT_ALL 0x40000000 /* __WALL */
 
 /* src/container/report.ts reads it. */
@@ -160,6 +162,17 @@ static long execute(const char *file, char **argv, char **env)
 	}
 }
 
+/* An ignored or blocked signal outlives execve: whoever started Cloister may have left some. */
+static void reset_signals(void)
+{
+	static const unsigned long none;
+	static const unsigned long by_default[4]; /* the kernel's struct sigaction: SIG_DFL, nothing else */
+
+	for (int number = 1; number <= SIGNALS; number++)
+		call(__NR_rt_sigaction, number, (long)by_default, 0, sizeof none);
+	call(__NR_rt_sigprocmask, SET_MASK, (long)&none, 0, sizeof none);
+}
+
 /* In the child. A session of its own, as it would lead one if it were process 1. */
 __attribute__((noreturn)) static void become(const char *file, char **argv, char **env, int errors)
 {
@@ -167,6 +180,7 @@ __attribute__((noreturn)) static void become(const char *file, char **argv, char
 	struct report report = { 0, 0, 0 };
 
 	call(__NR_setsid, 0, 0, 0, 0);
+	reset_signals();
 	call(__NR_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0);
 	report.started_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	call(__NR_write, errors, (long)&report, sizeof report, 0);

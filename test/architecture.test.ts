@@ -14,7 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   compare: ['doctor', 'instance', 'image', 'container', 'kvm-bindings'],
   doctor: ['container', 'kvm-bindings'],
   levels: ['container', 'unikernel', 'instance', 'kvm-bindings'],
-  container: ['instance', 'image', 'kvm-bindings'],
+  container: ['backends', 'instance', 'image', 'kvm-bindings'],
   unikernel: ['machine', 'devices', 'backends', 'image', 'instance', 'memory', 'virtio', 'kvm-bindings'],
   machine: ['devices', 'virtio', 'backends', 'boot', 'bus', 'memory', 'image', 'kvm-bindings'],
   devices: ['virtio', 'bus', 'memory', 'backends'],
