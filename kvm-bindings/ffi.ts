@@ -27,9 +27,14 @@ type CFunction = ReturnType<ReturnType<Koffi['load']>['func']>
 let koffi: Koffi | undefined
 let libc: ReturnType<Koffi['load']> | undefined
 
-/** A bundle of CommonJS has a `require` at hand; making one costs the start of the module loader, a millisecond. */
-const requireHere = () =>
-  typeof require === 'function' ? require : process.getBuiltinModule('node:module').createRequire(import.meta.url)
+/**
+ * A bundle of CommonJS has a `require` at hand; making one costs the start of the module loader, a millisecond. Asked
+ * for by way of `module`, since bundlers put a `require` of their own into ES modules.
+ */
+const requireHere = (): ((name: string) => Koffi) =>
+  typeof module === 'object'
+    ? (name) => module.require(name)
+    : process.getBuiltinModule('node:module').createRequire(import.meta.url)
 
 /** The package's JavaScript half takes longer to load than the native half, and nothing here needs it. */
 function loadKoffi(): Koffi {

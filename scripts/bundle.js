@@ -103,6 +103,9 @@ await bundle({
 // A vCPU's worker thread is a file of its own, found beside the bundle.
 await bundle({ ...common, entryPoints: ['src/machine/vcpu-worker.ts'], outfile: 'dist/vcpu-worker.js', format: 'esm' })
 
+// The bindings by themselves, for programs of others: package.json exports them.
+await bundle({ ...common, entryPoints: ['kvm-bindings/index.ts'], outfile: 'dist/kvm-bindings.js', format: 'esm' })
+
 for (const name of readdirSync(dist)) {
   if (name.endsWith('.bytecode') && !name.includes(digest)) rmSync(`${dist}/${name}`)
 }

@@ -9,7 +9,8 @@ import { transformSync } from 'esbuild'
 import { kvmTest } from '../helpers/kvm.ts'
 
 const readme = readFileSync(new URL('../../../kvm-bindings/README.md', import.meta.url), 'utf8')
-const bindings = new URL('../../kvm-bindings/index.js', import.meta.url).href
+/** What package.json exports as cloister/kvm-bindings; `make build` bundles it. */
+const bindings = new URL('../../../dist/kvm-bindings.js', import.meta.url).href
 
 function snippet(): string {
   const found = /```ts\n([\s\S]*?)```/.exec(readme)?.[1]
