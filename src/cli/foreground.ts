@@ -11,7 +11,32 @@ const INSISTING_MS = 2000
 /** A program that was asked to end, and was not asked to stay by a person at its standard input, has this long. */
 const GRACE_MS = 10_000
 
+/** Signals that came before there was an instance to pass them to. */
+export interface EarlySignals {
+  /** The first one, if any; nothing is caught from here on. */
+  take(): number | undefined
+}
+
+/** From the moment an instance is on record until `runInForeground` listens, a signal must not end us by default. */
+export function catchEarlySignals(): EarlySignals {
+  let first: number | undefined
+  const listeners = Object.entries(FORWARDED).map(([signal, signo]) => ({
+    signal,
+    listener: () => {
+      first ??= signo
+    },
+  }))
+  for (const { signal, listener } of listeners) process.on(signal, listener)
+  return {
+    take() {
+      for (const { signal, listener } of listeners) process.off(signal, listener)
+      return first
+    },
+  }
+}
+
 export interface ForegroundOptions {
+  readonly early?: EarlySignals
   readonly timeoutMs?: number
   readonly interactive: boolean
 }
@@ -21,6 +46,9 @@ export async function runInForeground(instance: Instance, options: ForegroundOpt
   const after = (ms: number, then: () => void): void => void timers.add(setTimeout(then, ms))
   const stopForwarding = forwardSignals(instance, options, after)
   const stopGuarding = killOnFault(instance)
+  // The program does not run yet: whoever wanted it to end has what they wanted.
+  const early = options.early?.take()
+  if (early !== undefined) instance.kill({ exitCode: 128 + early })
   if (options.timeoutMs !== undefined) {
     const report = `The time limit of ${formatDurationMs(options.timeoutMs)} is over (--timeout): the program was ended.`
     after(options.timeoutMs, () => instance.kill({ exitCode: EXIT.timeout, report }))

@@ -4,7 +4,7 @@ import { claimRunRoot } from '../../instance/state-root.ts'
 import { type ClaimedInstance, InstanceStore } from '../../instance/store.ts'
 import { loadLevel } from '../../levels.ts'
 import { type CommandContext, flag, text } from '../command.ts'
-import { runInForeground } from '../foreground.ts'
+import { catchEarlySignals, runInForeground } from '../foreground.ts'
 import { writePhases } from '../phases-file.ts'
 import { parseDurationMs } from '../quantities.ts'
 import { runRequest } from '../run-request.ts'
@@ -22,6 +22,7 @@ export async function run({ arguments: parsed, log, leaveBy }: CommandContext): 
   const store = new InstanceStore(claimRunRoot())
   await sweepOrphans(store, log, { quick: true })
   const name = text(parsed, 'name')
+  const early = catchEarlySignals()
   const claimed = store.claim({ ...(name === undefined ? {} : { name }), removeOnExit: flag(parsed, 'rm'), spec })
   return await untilEnd(claimed, async () => {
     const level = await loadLevel(claimed.spec.isolation)
@@ -29,7 +30,8 @@ export async function run({ arguments: parsed, log, leaveBy }: CommandContext): 
     const stdio: Stdio = { ...(interactive ? { stdin: 0 } : {}), stdout: 1, stderr: 2 }
     const context = { directory: claimed.directory, stdio, log: log.child({ instance: claimed.name }) }
     const instance = level.create(claimed.spec, context)
-    const result = await runInForeground(instance, { interactive, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
+    const limits = timeoutMs === undefined ? {} : { timeoutMs }
+    const result = await runInForeground(instance, { interactive, early, ...limits })
     writePhases(instance.phases)
     return result
   })
