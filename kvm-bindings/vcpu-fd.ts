@@ -228,7 +228,10 @@ export class VcpuFd {
   getCpuid2(): CpuidEntry[] {
     const buffer = cpuid.allocate(KVM_MAX_CPUID_ENTRIES)
     this.#request(request.KVM_GET_CPUID2, buffer)
-    return cpuid.decode(buffer)
+    const entries = cpuid.decode(buffer)
+    // Linux 6.1 leaves `nent` as large as it was given: zeros follow, and a leaf 0 of zeros does not exist.
+    const last = entries.findLastIndex(({ function: leaf, eax }) => leaf !== 0 || eax !== 0)
+    return entries.slice(0, last + 1)
   }
 
   setCpuid2(entries: readonly CpuidEntry[]): void {

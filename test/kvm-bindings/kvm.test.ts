@@ -113,9 +113,12 @@ guestTest('what was set is what is read, for every kind of state', HLT, (t, { vm
   vcpu.setXsave(xsave)
   t.deepEqual(vcpu.getXsave(), xsave)
   t.throws(() => vcpu.setXsave(new Uint8Array(8)), { instanceOf: RangeError })
-  const xcrs = vcpu.getXcrs()
-  vcpu.setXcrs(xcrs)
-  t.deepEqual(vcpu.getXcrs(), xcrs)
+  using kvm = KvmSystem.open()
+  if (kvm.checkExtension(CAP.KVM_CAP_XCRS) > 0) {
+    const xcrs = vcpu.getXcrs()
+    vcpu.setXcrs(xcrs)
+    t.deepEqual(vcpu.getXcrs(), xcrs)
+  }
   const events = vcpu.getVcpuEvents()
   vcpu.setVcpuEvents(events)
   t.deepEqual(vcpu.getVcpuEvents(), events)
@@ -234,7 +237,8 @@ kvmTest('the dirty log names the pages that were written since the last one', (t
   })
   runTo(vcpu, 'hlt')
   const log = vm.getDirtyLog(0, BigInt(MEMORY_SIZE))
-  t.deepEqual([...log], [0, 1, 0, 0, 0, 0, 0, 0])
+  // Page 1 holds the code: a KVM that maps it writable when it is first fetched from counts it as written.
+  t.deepEqual([log[0]! & ~0b10, ...log.subarray(1)], [0, 1, 0, 0, 0, 0, 0, 0])
   t.deepEqual([...vm.getDirtyLog(0, BigInt(MEMORY_SIZE))], Array(8).fill(0))
   close()
 })
