@@ -38,7 +38,7 @@ function script() {
   const settings = kept.map((name) => `${name}=${quote(process.env[name])}`).join(' ')
   const { columns, rows } = process.stdout
   const size = columns ? `stty cols ${columns} rows ${rows}` : ':'
-  const shell = `${size}; echo 'The lab. Leave with exit, or Ctrl-A x.'; exec bash -i || exec sh -i`
+  const shell = `${size}; echo 'The lab. Leave with exit, or Ctrl-A x.'; PS1='lab:\\w# ' exec bash --norc -i`
   return `cd ${quote(process.cwd())} && export ${settings} && { ${interactive ? shell : command}\n}`
 }
 

@@ -13,26 +13,22 @@ const GRACE_MS = 10_000
 
 /** Signals that came before there was an instance to pass them to. */
 export interface EarlySignals {
-  /** The first one, if any; nothing is caught from here on. */
+  /** The first one, if any. */
   take(): number | undefined
 }
 
-/** From the moment an instance is on record until `runInForeground` listens, a signal must not end us by default. */
+/**
+ * From the moment an instance is on record a signal must not end us by default, for the rest of this process: neither
+ * before `runInForeground` listens nor while the end is being written down.
+ */
 export function catchEarlySignals(): EarlySignals {
   let first: number | undefined
-  const listeners = Object.entries(FORWARDED).map(([signal, signo]) => ({
-    signal,
-    listener: () => {
+  for (const [signal, signo] of Object.entries(FORWARDED)) {
+    process.on(signal, () => {
       first ??= signo
-    },
-  }))
-  for (const { signal, listener } of listeners) process.on(signal, listener)
-  return {
-    take() {
-      for (const { signal, listener } of listeners) process.off(signal, listener)
-      return first
-    },
+    })
   }
+  return { take: () => first }
 }
 
 export interface ForegroundOptions {
