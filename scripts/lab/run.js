@@ -3,7 +3,7 @@
  * with SVM; the Linux in it has kvm_amd and sees this host's files, read-only. Standard streams and exit status are the
  * command's; 124 when the time was over, 125 when the lab failed. Without a command, a shell. docs/svm-lab.md
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -43,11 +43,14 @@ function script() {
 }
 
 function files() {
-  const output = (file, ...args) =>
-    execFileSync(fileURLToPath(new URL(file, import.meta.url)), args, {
+  const output = (file, ...args) => {
+    const { status, stdout } = spawnSync(fileURLToPath(new URL(file, import.meta.url)), args, {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
-    }).trim()
+    })
+    if (status !== 0) process.exit(FAILED) // it has said why
+    return stdout.trim()
+  }
   const kernel = output('kernel.sh')
   return { kernel: `${kernel}/vmlinuz`, initramfs: output('initramfs.sh', kernel) }
 }
@@ -71,6 +74,8 @@ function machine({ kernel, initramfs }) {
     ...streams,
   ]
 }
+
+if (interactive && !process.stdin.isTTY) fail('a shell needs a terminal, and this is none: give a command.')
 
 // QEMU dies with this process, however it dies.
 const qemu = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...machine(files())], {
