@@ -47,6 +47,14 @@ export const EPOLLEXCLUSIVE = 0x10000000
 export const EPOLLONESHOT = 0x40000000
 export const EPOLLET = 0x80000000
 
+// flock(2)
+export const LOCK_EX = 2
+export const LOCK_NB = 4
+
+// socket(7), unix(7)
+export const SOL_SOCKET = 1
+export const SO_PEERCRED = 17
+
 // sigaction(2)
 export const SA_RESTART = 0x10000000
 

@@ -10,9 +10,13 @@ import {
   EFD_CLOEXEC,
   EINTR,
   EPOLL_CLOEXEC,
+  LOCK_EX,
+  LOCK_NB,
   MFD_CLOEXEC,
   O_CLOEXEC,
   SA_RESTART,
+  SO_PEERCRED,
+  SOL_SOCKET,
   SYS_gettid,
   SYS_tgkill,
 } from './constants.ts'
@@ -78,6 +82,10 @@ const cFtruncate = cFunction('ftruncate', 'int', ['int', 'int64'])
 const cEventfd = cFunction('eventfd', 'int', ['uint', 'int'])
 const cRead = cFunction('read', 'int64', ['int', 'void *', 'size_t'])
 const cWrite = cFunction('write', 'int64', ['int', 'void *', 'size_t'])
+const cPipe2 = cFunction('pipe2', 'int', ['void *', 'int'])
+const cDup2 = cFunction('dup2', 'int', ['int', 'int'])
+const cFlock = cFunction('flock', 'int', ['int', 'int'])
+const cGetsockopt = cFunction('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *'])
 const cIsatty = cFunction('isatty', 'int', ['int'])
 const cGetrandom = cFunction('getrandom', 'int64', ['void *', 'size_t', 'uint'])
 const cPread = cFunction('pread', 'int64', ['int', 'uintptr', 'size_t', 'int64'])
@@ -148,6 +156,36 @@ export function preadInto(fd: number, address: bigint, length: number, offset: n
     done += got
   }
   return done
+}
+
+/** @returns the end to read from and the end to write to. pipe(2) */
+export function pipe(): readonly [read: number, write: number] {
+  const ends = new Int32Array(2)
+  retrying(() => cPipe2()(ends, O_CLOEXEC), 'pipe2')
+  return [ends[0]!, ends[1]!]
+}
+
+/** Makes `to` mean what `from` means; unlike every other descriptor here, `to` stays open on exec. dup2(2) */
+export const duplicate = (from: number, to: number): void => {
+  retrying(() => cDup2()(from, to), 'dup2')
+}
+
+/** Takes the lock of an open file for its descriptor's lifetime, or says that another one has it. flock(2) */
+export function tryLock(fd: number): boolean {
+  for (;;) {
+    if (cFlock()(fd, LOCK_EX | LOCK_NB) >= 0) return true
+    const errno = lastErrno()
+    if (errno === EAGAIN) return false
+    if (errno !== EINTR) throw new SyscallError('flock', errno)
+  }
+}
+
+/** Who is at the other end of a Unix socket, as the kernel noted it when they connected. SO_PEERCRED, unix(7) */
+export function peerOf(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number } {
+  const credentials = new Int32Array(3)
+  const length = new Uint32Array([credentials.byteLength])
+  retrying(() => cGetsockopt()(fd, SOL_SOCKET, SO_PEERCRED, credentials, length), 'getsockopt SO_PEERCRED')
+  return { pid: credentials[0]!, uid: credentials[1]! >>> 0, gid: credentials[2]! >>> 0 }
 }
 
 /** Whether it is a terminal; node:tty would load Node's whole network stack to say so. */

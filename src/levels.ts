@@ -11,6 +11,8 @@ export interface InstanceContext {
   readonly directory: string
   readonly stdio: Stdio
   readonly log: Log
+  /** This process was made to hold the instance and does nothing else: it may join a control group of its own. */
+  readonly detached?: boolean
 }
 
 export interface Level {

@@ -1,5 +1,19 @@
 /** What a command is to the command line: rows of options and a few words of help; its work is loaded when it runs. */
+import type { InstanceStatus } from '../instance/record.ts'
 import type { Log } from '../log.ts'
+
+/** What a shell offers where a value or an operand is wanted (src/cli/completion/candidates.ts). */
+export type Completes =
+  | 'nothing'
+  | 'file'
+  | 'directory'
+  | 'command'
+  /** The name of any instance on record, or of those in one of these states. */
+  | 'instance'
+  | { readonly instance: readonly InstanceStatus[] }
+  /** One of these words, or several of them joined by commas. */
+  | readonly string[]
+  | { readonly listOf: readonly string[] }
 
 export interface OptionRow {
   readonly name: string
@@ -9,6 +23,8 @@ export interface OptionRow {
   /** May be given several times. */
   readonly many?: boolean
   readonly describe: string
+  /** Of its value; without it a FILE is a file, a DIR a directory and anything else nothing. */
+  readonly completes?: Completes
 }
 
 /** Options by name: a switch is true or missing, a value a string, a repeated one a list of strings. */
@@ -39,7 +55,10 @@ export interface Command {
   readonly epilogue?: string
   /** Options end at the first operand; what follows belongs to the program. */
   readonly stopsAtOperand: boolean
-  readonly operands: { readonly min: number; readonly max: number }
+  /** `completes` is about each of them; where options stop at the first one, about that one. */
+  readonly operands: { readonly min: number; readonly max: number; readonly completes?: Completes }
+  /** For programs, not for people: no help lists it and nothing completes it. */
+  readonly hidden?: boolean
   load(): Promise<CommandModule>
 }
 
@@ -48,8 +67,14 @@ export const COMMON_OPTIONS: readonly OptionRow[] = [
     name: 'log-level',
     value: 'LEVEL',
     describe: 'Log from this level on: debug, info, warn, error or silent (default warn)',
+    completes: ['debug', 'info', 'warn', 'error', 'silent'],
   },
-  { name: 'log-format', value: 'FORMAT', describe: 'Write the log as pretty or json (default pretty)' },
+  {
+    name: 'log-format',
+    value: 'FORMAT',
+    describe: 'Write the log as pretty or json (default pretty)',
+    completes: ['pretty', 'json'],
+  },
   { name: 'debug', describe: 'Log everything, and show the causes of an error' },
   { name: 'help', short: 'h', describe: 'Show this help' },
 ]

@@ -1,6 +1,7 @@
 /** Runs an instance in the foreground: passes signals on, keeps the time limit, and always comes back. */
 import { EXIT } from '../errors.ts'
 import type { ExitResult, Instance } from '../instance/instance.ts'
+import type { ClaimedInstance } from '../instance/store.ts'
 import { formatDurationMs } from './quantities.ts'
 
 /** With their Linux numbers, signal(7). */
@@ -8,6 +9,9 @@ const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGUSR1: 10, SIGUSR2: 12, 
 type ForwardedSignal = keyof typeof FORWARDED
 /** Two of them within this time mean it. */
 const INSISTING_MS = 2000
+/** A terminal and `timeout` signal the whole process group, and its parents may too: that is one wish. */
+const ECHO_MS = 200
+const LINGERING_MS = 200
 /** A program that was asked to end, and was not asked to stay by a person at its standard input, has this long. */
 const GRACE_MS = 10_000
 
@@ -37,7 +41,12 @@ export interface ForegroundOptions {
   readonly interactive: boolean
 }
 
-export async function runInForeground(instance: Instance, options: ForegroundOptions): Promise<ExitResult> {
+/** @returns how it ended, which is on record by then */
+export async function runInForeground(
+  instance: Instance,
+  claimed: ClaimedInstance,
+  options: ForegroundOptions,
+): Promise<ExitResult> {
   const timers = new Set<NodeJS.Timeout>()
   const after = (ms: number, then: () => void): void => void timers.add(setTimeout(then, ms))
   const stopForwarding = forwardSignals(instance, options, after)
@@ -49,14 +58,45 @@ export async function runInForeground(instance: Instance, options: ForegroundOpt
     const report = `The time limit of ${formatDurationMs(options.timeoutMs)} is over (--timeout): the program was ended.`
     after(options.timeoutMs, () => instance.kill({ exitCode: EXIT.timeout, report }))
   }
+  const lingering = lingerOn(instance, claimed, after)
   try {
     await instance.start()
-    return await instance.wait()
+    lingering.begin()
+    const result = await instance.wait()
+    for (const timer of timers) clearTimeout(timer)
+    await instance.close()
+    return await lingering.finish(result)
   } finally {
     for (const timer of timers) clearTimeout(timer)
     await instance.close()
     stopForwarding()
     stopGuarding()
+  }
+}
+
+/**
+ * One that runs for a while can be steered by other commands and is described on record. Most end before: they are
+ * spared the milliseconds that this takes.
+ */
+function lingerOn(instance: Instance, claimed: ClaimedInstance, after: (ms: number, then: () => void) => void) {
+  let opening: Promise<{ finish(result: ExitResult): Promise<ExitResult> }> | undefined
+  const open = async () => {
+    const { openControl } = await import('../holder/control.ts')
+    return await openControl(instance, claimed)
+  }
+  return {
+    begin: () =>
+      after(LINGERING_MS, () => {
+        opening = open()
+        // Whoever finishes hears of it.
+        opening.catch(() => {})
+      }),
+    async finish(result: ExitResult): Promise<ExitResult> {
+      const control = await opening?.catch(() => undefined)
+      if (control) return await control.finish(result)
+      claimed.finish(result)
+      return result
+    },
   }
 }
 
@@ -71,6 +111,7 @@ function forwardSignals(
     const kill = (report: string): void => instance.kill({ exitCode: 128 + signo, report })
     if (signal === 'SIGINT') {
       const now = performance.now()
+      if (now - lastInterrupt < ECHO_MS) return
       const insisting = now - lastInterrupt < INSISTING_MS
       lastInterrupt = now
       if (insisting) {

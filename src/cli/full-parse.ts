@@ -2,6 +2,7 @@
 import yargs, { type Argv } from 'yargs'
 import { UsageError } from '../errors.ts'
 import type { Command, OptionRow, ParsedArguments } from './command.ts'
+import { OVERVIEW_EXAMPLES } from './overview.ts'
 import { suggest } from './suggest.ts'
 
 const HELP_WIDTH = 110
@@ -16,7 +17,7 @@ export async function fullParse(command: Command, args: readonly string[]): Prom
     const row = options.find((candidate) => candidate.name === name)
     const isShort = options.some((candidate) => candidate.short === name)
     if (!row && !isShort) throw unknownOption(command, name)
-    if (row && value !== undefined) values[name] = normalise(command, row, value)
+    if (row && value !== undefined) values[name] = normalise(row, value)
   }
   if (values.help === true) return 'help'
   const all = [...(operands as unknown[]), ...((afterTerminator as unknown[] | undefined) ?? [])].map(String)
@@ -39,7 +40,8 @@ async function parse(command: Command, args: readonly string[]): Promise<Record<
  * yargs takes no value that begins with a dash unless `=` joins it to its option; here what follows an option that
  * takes a value is the value.
  */
-function joinValues({ options, stopsAtOperand }: Command, args: readonly string[]): string[] {
+function joinValues(command: Command, args: readonly string[]): string[] {
+  const { options, stopsAtOperand } = command
   const joined: string[] = []
   const takesValue = (word: string) =>
     options.find(({ name, short, value }) => value !== undefined && (word === `--${name}` || word === `-${short}`))
@@ -50,11 +52,12 @@ function joinValues({ options, stopsAtOperand }: Command, args: readonly string[
     const switches = /^-([^-=]+)[^-=]$/s.exec(word)?.[1] ?? ''
     const clustered = switches !== '' && [...switches].every(isSwitch)
     const row = takesValue(clustered ? `-${word.at(-1)}` : word)
-    const value = args[at + 1]
-    if (row === undefined || value === undefined) {
+    if (row === undefined) {
       joined.push(word)
       continue
     }
+    const value = args[at + 1]
+    if (value === undefined) throw missingValue(command, row)
     if (clustered) joined.push(`-${switches}`)
     joined.push(`--${row.name}=${value}`)
     at++
@@ -79,17 +82,12 @@ export async function overviewHelp(commands: readonly Command[]): Promise<string
   const parser = base([], 'cloister').usage(
     '$0 COMMAND [OPTIONS]\n\nRun a Linux program in a container or in a virtual machine of its own, and compare the two.',
   )
-  for (const { name, describe } of commands) parser.command(name, describe)
+  for (const { name, describe, hidden } of commands) if (!hidden) parser.command(name, describe)
   const help = await parser
     .option('version', { alias: 'v', type: 'boolean', describe: 'Print the version' })
     .option('help', { alias: 'h', type: 'boolean', describe: 'Show this help' })
     .getHelp()
-  const examples = examplesHelp([
-    ['cloister doctor', 'see what this host can run'],
-    ['cloister run /bin/busybox echo hello', 'a program in a virtual machine of its own'],
-    ['cloister compare /bin/busybox -- sha256sum /bin/busybox', 'the same program at every level'],
-  ])
-  return [help, examples, '"cloister COMMAND --help" says more about a command.'].join('\n\n')
+  return [help, examplesHelp(OVERVIEW_EXAMPLES), '"cloister COMMAND --help" says more about a command.'].join('\n\n')
 }
 
 function parserOf(command: Command, args: readonly string[]): Argv {
@@ -129,10 +127,9 @@ const base = (args: readonly string[], scriptName: string): Argv =>
       throw new UsageError(`Cannot read the command line: ${lowerFirst(message ?? error.message)}.`)
     })
 
-function normalise(command: Command, row: OptionRow, value: unknown): string | true | string[] {
+function normalise(row: OptionRow, value: unknown): string | true | string[] {
   const values = (Array.isArray(value) ? value : [value]).filter((one) => one !== undefined)
   if (row.value === undefined) return true
-  if (values.some((one) => one === '')) throw missingValue(command, row)
   const last = values.map(String)
   return row.many ? last : last.at(-1)!
 }
@@ -143,12 +140,26 @@ function missingValue(command: Command, { name, value }: OptionRow): UsageError 
   })
 }
 
+const NO_TERMINAL = 'Programs get no terminal of their own; -i alone connects standard input.'
+const NO_NETWORK = 'There are no networks yet: a container has "lo", a unikernel nothing.'
+const NO_VOLUMES =
+  'There are no volumes yet: --rootfs DIR is a whole tree, and what the program writes is gone at the end.'
+
 /** What people who know docker try first. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  d: 'Programs run in the foreground only; "cloister run ... &" leaves the shell free.',
-  detach: 'Programs run in the foreground only; "cloister run ... &" leaves the shell free.',
-  t: 'Programs get no terminal of their own; -i alone connects standard input.',
-  tty: 'Programs get no terminal of their own; -i alone connects standard input.',
+  t: NO_TERMINAL,
+  tty: NO_TERMINAL,
+  p: NO_NETWORK,
+  publish: NO_NETWORK,
+  net: NO_NETWORK,
+  network: NO_NETWORK,
+  v: NO_VOLUMES,
+  volume: NO_VOLUMES,
+  mount: NO_VOLUMES,
+  disk: NO_VOLUMES,
+  privileged: 'There is none: what stands between an instance and the host stays.',
+  u: 'There are no users to choose from: the program is root inside, behind the walls of its level.',
+  user: 'There are no users to choose from: the program is root inside, behind the walls of its level.',
 }
 
 function unknownOption(command: Command, name: string): UsageError {
@@ -167,7 +178,7 @@ function checkOperands(command: Command, operands: readonly string[]): void {
   const { min, max } = command.operands
   const hint = `Usage: cloister ${command.name} ${command.usage}`
   if (operands.length < min)
-    throw new UsageError(`Cannot ${command.name}: there is nothing to ${command.name}.`, { hint })
+    throw new UsageError(`Cannot read the command line: "cloister ${command.name}" needs more words.`, { hint })
   if (operands.length > max) {
     throw new UsageError(`Cannot read the command line: "${operands[max]}" is one word too many.`, { hint })
   }

@@ -29,6 +29,16 @@ export function parseDurationMs(text: string): number {
   return ms
 }
 
+/** A moment: so long ago, or a date as ISO 8601 has it. */
+export function parseMoment(text: string, now = Date.now()): Date {
+  if (/^\d+(\.\d+)?(ms|s|m|h|)$/.test(text)) return new Date(now - parseDurationMs(text))
+  const date = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(Number.NaN)
+  if (!Number.isNaN(date.getTime())) return date
+  throw new UsageError(`Cannot read "${text}" as a moment.`, {
+    hint: 'Write how long ago (10m, 2h), or a date: 2026-11-22T08:00:00Z.',
+  })
+}
+
 export function parseWhole(text: string, { what, min, max }: { what: string; min: number; max: number }): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
   if (!(value >= min && value <= max)) {

@@ -1,22 +1,58 @@
 /** What a crash of ours left behind is noticed by the next command, said, and cleaned. */
-import type { InstanceStore } from '../instance/store.ts'
+import { closeSync, constants, openSync } from 'node:fs'
+import type { InstanceStore, Orphan } from '../instance/store.ts'
 import { loadLevel } from '../levels.ts'
 import type { Log } from '../log.ts'
 
-export async function sweepOrphans(store: InstanceStore, log: Log, options: { quick: boolean }): Promise<void> {
+export interface Swept {
+  readonly instance: string
+  /** What the host still held for it, in words. */
+  readonly released: readonly string[]
+  /** Why it could not be cleaned; the next command tries again. */
+  readonly error?: Error
+}
+
+export async function sweepOrphans(store: InstanceStore, log: Log, options: { quick: boolean }): Promise<Swept[]> {
+  const swept: Swept[] = []
   for (const orphan of store.orphans(options)) {
-    const { record, name } = orphan
-    try {
-      if (record) {
-        const level = await loadLevel(record.config.spec.isolation)
-        const released = await level.sweep(name, record.directory)
-        log.info('cleaned up after an instance whose Cloister process died', { instance: name, released })
-      }
-      store.settle(orphan)
-    } catch (error) {
-      // The next command tries again; this one has its own work to do.
-      log.warn('cannot clean up after an instance whose Cloister process died', { instance: name, error })
-    }
+    const outcome = await alone(orphan, () => clean(store, orphan))
+    if (outcome === undefined) continue
+    swept.push(outcome)
+    const { instance, released, error } = outcome
+    if (error) log.warn('cannot clean up after an instance whose Cloister process died', { instance, error })
+    else log.info('cleaned up after an instance whose Cloister process died', { instance, released })
   }
   if (!options.quick) store.tidy()
+  return swept
+}
+
+async function clean(store: InstanceStore, orphan: Orphan): Promise<Swept> {
+  const { record, name } = orphan
+  let released: readonly string[] = []
+  try {
+    if (record) {
+      const level = await loadLevel(record.config.spec.isolation)
+      released = await level.sweep(name, record.directory)
+    }
+    store.settle(orphan)
+    return { instance: name, released }
+  } catch (error) {
+    return { instance: name, released, error: error as Error }
+  }
+}
+
+/** Of several commands that notice the same one, the first does it; its lock goes with it, however it ends. */
+async function alone<T>({ marker }: Orphan, work: () => Promise<T>): Promise<T | undefined> {
+  const { tryLock } = await import('../../kvm-bindings/ffi.ts')
+  let fd: number
+  try {
+    fd = openSync(marker, constants.O_RDONLY | constants.O_NOFOLLOW)
+  } catch {
+    return undefined // another one has just finished
+  }
+  try {
+    return tryLock(fd) ? await work() : undefined
+  } finally {
+    closeSync(fd)
+  }
 }

@@ -10,22 +10,22 @@ export class OutputClosed extends Error {
   override readonly name = 'OutputClosed'
 }
 
-export const print = (line: string): void => writeAll(STDOUT, `${line}\n`)
+export const print = (line: string): void => writeAll(STDOUT, Buffer.from(`${line}\n`))
 
 /** A message that nobody reads is no reason to fail a second time. */
 export function printError(lines: string): void {
   try {
-    writeAll(STDERR, `${lines}\n`)
+    writeAll(STDERR, Buffer.from(`${lines}\n`))
   } catch {
     // Standard error is closed.
   }
 }
 
-function writeAll(fd: number, text: string): void {
-  let bytes: Uint8Array = Buffer.from(text)
-  while (bytes.length > 0) {
+/** @throws OutputClosed */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let rest = bytes; rest.length > 0; ) {
     try {
-      bytes = bytes.subarray(writeSync(fd, bytes))
+      rest = rest.subarray(writeSync(fd, rest))
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EPIPE') throw new OutputClosed()

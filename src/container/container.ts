@@ -4,24 +4,26 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CloisterError, EXIT, HostError } from '../errors.ts'
-import type { ExitResult, Instance, Phases, Stdio } from '../instance/instance.ts'
+import { CloisterError, EXIT, HostError, UsageError } from '../errors.ts'
+import { readCgroupLayout } from '../host/cgroup-layout.ts'
+import { childrenOf, parseOpenFilesMax, readStatus } from '../host/process-status.ts'
+import { SIGKILL, SIGPIPE, send } from '../host/signals.ts'
+import type { ExitResult, Instance, InstanceDescription, Phases, Stdio } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
 import { stateRoots } from '../instance/state-root.ts'
 import { ociConfig } from './bundle.ts'
-import { containerCgroup, readCgroupLayout } from './cgroup.ts'
 import { checkSpec } from './check.ts'
+import { describeContainer } from './describe.ts'
 import { describeEnd, failureReason } from './ending.ts'
 import { type InitReport, initMount } from './init.ts'
 import { FILES } from './launch.ts'
-import { childrenOf, parseOpenFilesMax, readStatus } from './proc-status.ts'
 import { findObstacle } from './program.ts'
 import { LAYERS, prepareRoot } from './root.ts'
 import { findRuntimes, isHostRefusal, noRuntimeError, type OciRuntime, runtimeRefusals } from './runtime.ts'
 import { type RuntimeProcess, startRuntime } from './runtime-process.ts'
-import { SIGKILL, SIGPIPE, send } from './signals.ts'
 import { type Connection, connectStreams } from './streams.ts'
-import { cgroupKey, containerDirectory, emptyCgroup, runtimeId } from './sweep.ts'
+import { containerCgroup, containerDirectory, runtimeId } from './sweep.ts'
+import { containerUsage } from './usage.ts'
 
 export { sweepContainer } from './sweep.ts'
 
@@ -40,13 +42,14 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
   const phases: Phases = {}
   const directory = containerDirectory(options.directory)
   const layout = readCgroupLayout()
-  const cgroup = containerCgroup(layout, cgroupKey(spec.name, options.directory))
+  const cgroup = containerCgroup(spec.name, options.directory, layout)
   const at = (file: string) => join(directory, file)
   const mark = (phase: keyof Phases) => {
     phases[phase] ??= process.hrtime.bigint()
   }
 
   let runtimeProcess: RuntimeProcess | undefined
+  let runtimeUsed: OciRuntime | undefined
   /** What wait() is to say instead of what the runtime says. */
   let verdict: ExitResult | undefined
   /** Before that a signal would meet the runtime's code, or none. */
@@ -110,6 +113,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     if (over) return undefined
     writeBundle(streams)
     mark('created')
+    runtimeUsed = runtime
     runtimeProcess = startRuntime(
       {
         runtime,
@@ -189,10 +193,26 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     verdict ??= result
     if (runtimeProcess && !runtimeEnded) runtimeProcess.kill()
     else finish(verdict)
+    // In control groups v1 a frozen process does not even die.
+    cgroup.freezer.thaw()
   }
 
+  async function pause(): Promise<void> {
+    if (!programStarted) throw new UsageError(`Cannot pause container "${spec.name}": it has not started yet.`)
+    if (!over && !verdict) await cgroup.freezer.freeze()
+  }
+
+  async function resume(): Promise<void> {
+    cgroup.freezer.thaw()
+  }
+
+  const usage = () => containerUsage(cgroup, cgroup.processes(), runtimeProcess?.pids() ?? [])
+
+  const describe = (): InstanceDescription =>
+    describeContainer({ spec, cgroup, layout, program: over ? undefined : programPid(), runtime: runtimeUsed })
+
   async function release(): Promise<void> {
-    const left = await emptyCgroup(cgroup)
+    const left = await cgroup.empty()
     if (left.length > 0) log?.(`cannot remove the control group ${left[0]}: it is still in use`)
     rmSync(directory, { recursive: true, force: true })
   }
@@ -210,7 +230,8 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     return closing
   }
 
-  return { isolation: 'container', phases, pids, start, wait: () => finished, signal, kill, close }
+  const wait = () => finished
+  return { isolation: 'container', phases, pids, start, wait, signal, kill, pause, resume, usage, describe, close }
 }
 
 function readIfThere(path: string): string {

@@ -2,11 +2,11 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { HostError } from '../errors.ts'
+import { childrenOf, hasEnded } from '../host/process-status.ts'
+import { SIGKILL, SIGSTOP, send } from '../host/signals.ts'
 import { type InitReport, parseReport, REPORT_BYTES } from './init.ts'
 import { type LaunchFacts, launch, REPORT_FD } from './launch.ts'
-import { childrenOf, hasEnded } from './proc-status.ts'
 import { relayOutput } from './relay.ts'
-import { SIGKILL, SIGSTOP, send } from './signals.ts'
 
 export interface RuntimeProcess {
   /** What init said about the start of the program; undefined when the runtime never got that far. */

@@ -2,10 +2,11 @@
  * Which OCI runtime runs containers on this host. Nothing is tried out beforehand: the control-group layout says
  * which of the two is likelier to work, and one that refuses the host is remembered until the next boot or upgrade.
  */
+import { spawnSync } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HostError } from '../errors.ts'
-import type { CgroupLayout } from './cgroup.ts'
+import type { CgroupLayout } from '../host/cgroup-layout.ts'
 
 export const RUNTIME_NAMES = ['crun', 'runc'] as const
 export type RuntimeName = (typeof RUNTIME_NAMES)[number]
@@ -52,6 +53,14 @@ function describe(name: RuntimeName, path: string): OciRuntime | undefined {
     // Not there, or in a directory that this user may not search: either way not for us.
     return undefined
   }
+}
+
+const VERSION_TIMEOUT_MS = 5000
+
+/** What it says about itself; undefined when it does not run. Takes some milliseconds. */
+export function askVersion({ path }: Pick<OciRuntime, 'path'>): string | undefined {
+  const { status, stdout } = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: VERSION_TIMEOUT_MS })
+  return status === 0 ? /(\d+\.\d+\S*)/.exec(stdout)?.[1] : undefined
 }
 
 interface Refusal {

@@ -5,13 +5,8 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { type ContainerCgroup, containerCgroup, readCgroupLayout } from './cgroup.ts'
-import { SIGKILL, send } from './signals.ts'
-
-/** Dying processes leave their group within milliseconds, or are stuck in the kernel. */
-const EMPTY_ATTEMPTS = 200
-const EMPTY_INTERVAL_MS = 5
+import { type Cgroup, instanceCgroup, instanceKey } from '../host/cgroup.ts'
+import { type CgroupLayout, readCgroupLayout } from '../host/cgroup-layout.ts'
 
 /** Everything of ours below the instance's own directory. */
 export const containerDirectory = (directory: string): string => join(directory, 'container')
@@ -19,23 +14,9 @@ export const containerDirectory = (directory: string): string => join(directory,
 /** Runtimes accept letters, digits and `_ + - .` in a container id. */
 export const runtimeId = (id: string): string => id.replace(/[^\w+.-]/g, '_')
 
-/** Instances of different state roots may share a name: the directory makes the difference. FNV-1a */
-export function cgroupKey(id: string, directory: string): string {
-  let hash = 0x811c_9dc5
-  for (const byte of Buffer.from(directory)) hash = Math.imul(hash ^ byte, 0x0100_0193) >>> 0
-  return `${runtimeId(id)}-${hash.toString(16).padStart(8, '0')}`
-}
-
-/** Ends what is left in the groups and removes them. @returns directories that would not go */
-export async function emptyCgroup(cgroup: ContainerCgroup): Promise<string[]> {
-  let left = cgroup.remove()
-  for (let attempt = 0; left.length > 0 && attempt < EMPTY_ATTEMPTS; attempt++) {
-    for (const pid of cgroup.processes()) send(pid, SIGKILL)
-    await delay(EMPTY_INTERVAL_MS)
-    left = cgroup.remove()
-  }
-  return left
-}
+/** The runtime makes it and sets its limits. */
+export const containerCgroup = (id: string, directory: string, layout: CgroupLayout = readCgroupLayout()): Cgroup =>
+  instanceCgroup(layout, { key: instanceKey(id, directory), leaf: 'program' })
 
 /**
  * Cleans up after a Cloister process that died with its container.
@@ -44,12 +25,12 @@ export async function emptyCgroup(cgroup: ContainerCgroup): Promise<string[]> {
  */
 export async function sweepContainer(id: string, directory: string): Promise<string[]> {
   const done: string[] = []
-  const cgroup = containerCgroup(readCgroupLayout(), cgroupKey(id, directory))
+  const cgroup = containerCgroup(id, directory)
   const processes = cgroup.processes()
   if (processes.length > 0) done.push(`ended ${processes.length} left-over processes of container "${id}"`)
   const groups = cgroup.directories()
   if (groups.length > 0) {
-    const left = await emptyCgroup(cgroup)
+    const left = await cgroup.empty()
     done.push(
       left.length === 0
         ? `removed ${groups.length} control groups of container "${id}"`

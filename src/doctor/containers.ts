@@ -1,11 +1,8 @@
 /** What containers stand on: a runtime, control groups, the overlay file system. */
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { readCgroupLayout } from '../container/cgroup.ts'
-import { findRuntimes } from '../container/runtime.ts'
+import { askVersion, findRuntimes } from '../container/runtime.ts'
+import { readCgroupLayout } from '../host/cgroup-layout.ts'
 import { type Check, fail, pass, warn } from './check.ts'
-
-const VERSION_TIMEOUT_MS = 5000
 
 const privilege: Check = {
   id: 'container-privilege',
@@ -25,9 +22,8 @@ const runtime: Check = {
   title: 'Container runtime',
   run() {
     const answers = findRuntimes(readCgroupLayout()).map(({ name, path }) => {
-      const { status, stdout } = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: VERSION_TIMEOUT_MS })
-      const version = /(\d+\.\d+\S*)/.exec(stdout ?? '')?.[1]
-      return { name, path, version, works: status === 0 && version !== undefined }
+      const version = askVersion({ path })
+      return { name, path, version, works: version !== undefined }
     })
     const working = answers.filter(({ works }) => works)
     const facts = { runtimes: answers.map(({ path }) => path) }

@@ -34,6 +34,35 @@ export interface Phases {
   gone?: bigint
 }
 
+/** What an instance uses. A level leaves out what it cannot know. */
+export interface Usage {
+  /** Processor time since it was started, on all processors, that of its VMM or runtime included. */
+  readonly cpuTimeNs: number
+  /** Memory that would be free without it. */
+  readonly memoryBytes: number
+  readonly memoryLimitBytes: number
+  /** Processes (container) or threads of the VMM on the host. */
+  readonly tasks: number
+  /** VM exits that reached the VMM. */
+  readonly exits?: number
+}
+
+/** One line of `inspect --security`: something between this instance and the host. */
+export interface SecurityFinding {
+  /** `boundary`, `kernel`, `processes`, `files`, `network`, `privileges`, `system calls`, `memory`, `processor`, ... */
+  readonly topic: string
+  /** `on`: it stands. `partial`: with a gap that `detail` names. `off`: there is nothing. */
+  readonly state: 'on' | 'partial' | 'off'
+  readonly detail: string
+}
+
+/** What a running instance is made of, as plain JSON: for `inspect`, and recorded with it. */
+export interface InstanceDescription {
+  readonly security: readonly SecurityFinding[]
+  /** Facts of the level: control group and OCI runtime, or KVM backend and the CPUID and MSR policy of the VM. */
+  readonly details: Readonly<Record<string, unknown>>
+}
+
 /** The caller's standard streams as file descriptors; `stdin` only when connected. */
 export interface Stdio {
   readonly stdin?: number
@@ -54,6 +83,13 @@ export interface Instance {
   signal(signo: number): void
   /** Ends it at once, whatever it does; `wait` then resolves with the given result. */
   kill(result: ExitResult): void
+  /** Stops it where it is, all of it at once; resolves when it stands still. Idempotent. */
+  pause(): Promise<void>
+  resume(): Promise<void>
+  /** Of a started instance. */
+  usage(): Usage
+  /** Of a started instance. */
+  describe(): InstanceDescription
   /** Releases everything the host holds for it; idempotent. */
   close(): Promise<void>
 }

@@ -29,3 +29,9 @@ export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   const stat = readStat(pid)
   return stat !== undefined && stat.startTime === startTime && stat.state !== 'Z' && stat.state !== 'X'
 }
+
+/** Undefined when there is no such process. */
+export function identityOf(pid: number): ProcessIdentity | undefined {
+  const stat = readStat(pid)
+  return stat && { pid, startTime: stat.startTime }
+}

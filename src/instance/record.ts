@@ -1,7 +1,7 @@
 /** What an instance directory says: `config.json` is what was asked, `state.json` what is. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ExitResult } from './instance.ts'
+import type { ExitResult, InstanceDescription } from './instance.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import type { RunSpec } from './run-spec.ts'
 
@@ -11,10 +11,15 @@ export interface InstanceConfig {
   readonly createdAt: string
   /** `--rm`: the record goes when the instance has ended. */
   readonly removeOnExit: boolean
+  /** Runs by itself (`-d`); otherwise it ends with the command that started it. */
+  readonly detached: boolean
 }
 
 /** `crashed`: its Cloister process died without saying how the program ended. */
-export type InstanceStatus = 'running' | 'exited' | 'crashed'
+export type InstanceStatus = 'running' | 'paused' | 'exited' | 'crashed'
+
+/** Whether its process is there, going by the record. */
+export const isLive = ({ status }: InstanceState): boolean => status === 'running' || status === 'paused'
 
 export interface InstanceState extends Partial<ExitResult> {
   readonly status: InstanceStatus
@@ -38,6 +43,21 @@ export function readRecord(directory: string, name: string): InstanceRecord | un
     const state = JSON.parse(readFileSync(join(directory, 'state.json'), 'utf8')) as InstanceState
     if (typeof config?.spec?.name !== 'string' || typeof state?.owner?.pid !== 'number') return undefined
     return { name, directory, config, state }
+  } catch {
+    return undefined
+  }
+}
+
+const DESCRIPTION = 'description.json'
+
+export function writeDescription(directory: string, description: InstanceDescription): void {
+  writeFileSync(join(directory, DESCRIPTION), `${JSON.stringify(description)}\n`, { mode: 0o600 })
+}
+
+/** Undefined for an instance that ended before it was described. */
+export function readDescription(directory: string): InstanceDescription | undefined {
+  try {
+    return JSON.parse(readFileSync(join(directory, DESCRIPTION), 'utf8')) as InstanceDescription
   } catch {
     return undefined
   }

@@ -9,16 +9,15 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { UsageError } from '../errors.ts'
+import { EventJournal, type EventType, type InstanceEvent } from './events.ts'
 import type { ExitResult } from './instance.ts'
 import { checkInstanceName, isInstanceName, proposeName } from './name.ts'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts'
-import { type InstanceConfig, type InstanceRecord, readRecord, stateJson, writeState } from './record.ts'
+import { type InstanceConfig, type InstanceRecord, isLive, readRecord, stateJson, writeState } from './record.ts'
 import type { RunSpec } from './run-spec.ts'
 import { claimDirectory } from './state-root.ts'
 
 const NAME_ATTEMPTS = 20
-/** A file in the instance's directory: `rm -f` is at work. */
-const REMOVAL_ASKED = 'removal-asked'
 
 /** An instance whose process died while its record said that it runs. */
 export interface Orphan {
@@ -32,8 +31,10 @@ export interface ClaimedInstance {
   readonly name: string
   readonly directory: string
   readonly spec: RunSpec
-  /** Whether another command is removing it. */
-  removalAsked(): boolean
+  /** Writes down that it stands still, or goes on. */
+  setPaused(paused: boolean): void
+  /** Writes down what happened to it. */
+  note(type: EventType, facts?: Partial<InstanceEvent>): void
   /** Writes down how it ended, or removes the record of an instance that was not to leave one. */
   finish(result: ExitResult): void
   /** Removes every trace: it never started. */
@@ -43,6 +44,7 @@ export interface ClaimedInstance {
 export interface ClaimRequest {
   readonly name?: string
   readonly removeOnExit: boolean
+  readonly detached?: boolean
   /** Told the name and the directory, answers what to write down. */
   readonly spec: (name: string) => RunSpec
 }
@@ -50,12 +52,14 @@ export interface ClaimRequest {
 export class InstanceStore {
   readonly #instances: string
   readonly #live: string
+  readonly events: EventJournal
 
   /** @throws HostError when the run root is not safely ours. */
   constructor(runRoot: string) {
     claimDirectory(runRoot)
     this.#instances = join(runRoot, 'instances')
     this.#live = join(runRoot, 'live')
+    this.events = new EventJournal(runRoot)
     mkdirSync(this.#instances, { recursive: true, mode: 0o700 })
     mkdirSync(this.#live, { recursive: true, mode: 0o700 })
   }
@@ -83,12 +87,12 @@ export class InstanceStore {
   }
 
   /** Takes a name, atomically among all Cloister processes. @throws UsageError when a given name is taken. */
-  claim({ name: given, removeOnExit, spec }: ClaimRequest): ClaimedInstance {
+  claim({ name: given, removeOnExit, detached = false, spec }: ClaimRequest): ClaimedInstance {
     const owner = ownIdentity()
     if (given !== undefined) checkInstanceName(given)
     for (let attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
       const name = given ?? proposeName(attempt)
-      const config = { spec: spec(name), createdAt: new Date().toISOString(), removeOnExit }
+      const config = { spec: spec(name), createdAt: new Date().toISOString(), removeOnExit, detached }
       // The marker comes first and goes last: an instance directory that says "running" always has one.
       const marker = join(this.#live, markerName(owner, name))
       if (createMarker(marker)) {
@@ -104,16 +108,6 @@ export class InstanceStore {
     throw new UsageError('Cannot find a free name for the instance.', { hint: 'Give one with --name.' })
   }
 
-  /** Tells the process that holds the instance why it is being ended. */
-  askForRemoval(name: string): void {
-    try {
-      writeFileSync(join(this.directory(name), REMOVAL_ASKED), '', { mode: 0o600 })
-    } catch (error) {
-      // It has just ended and left no record.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    }
-  }
-
   /** Removes the record and all that is in its directory. A reader sees all of it or nothing. */
   remove(name: string): void {
     const doomed = join(this.#instances, `.removed-${process.pid}-${name}`)
@@ -124,6 +118,7 @@ export class InstanceStore {
       throw error
     }
     removeTree(doomed)
+    this.events.record('remove', name)
   }
 
   /**
@@ -148,7 +143,8 @@ export class InstanceStore {
   /** Writes down that an orphan ended without a word, after its level has released what it left. */
   settle({ marker, name, record }: Orphan): void {
     if (record?.config.removeOnExit) this.remove(record.name)
-    else if (record?.state.status === 'running') {
+    else if (record && isLive(record.state)) {
+      this.events.record('crash', record.name)
       writeState(record.directory, { ...record.state, status: 'crashed', finishedAt: new Date().toISOString() })
     }
     if (isInstanceName(name)) removeTree(this.#prepared(Number.parseInt(basename(marker), 10), name))
@@ -187,12 +183,17 @@ export class InstanceStore {
   #claimed(name: string, marker: string, config: InstanceConfig, owner: ProcessIdentity): ClaimedInstance {
     const directory = this.directory(name)
     const unmark = (): void => unlinkSync(marker)
+    const { isolation } = config.spec
+    const note: ClaimedInstance['note'] = (type, facts = {}) => this.events.record(type, name, { isolation, ...facts })
+    note('create')
     return {
       name,
       directory,
       spec: config.spec,
-      removalAsked: () => existsSync(join(directory, REMOVAL_ASKED)),
+      note,
+      setPaused: (paused) => writeState(directory, { status: paused ? 'paused' : 'running', owner }),
       finish: (result) => {
+        note('exit', { exitCode: result.exitCode })
         if (config.removeOnExit) this.remove(name)
         else writeState(directory, { status: 'exited', owner, finishedAt: new Date().toISOString(), ...result })
         unmark()

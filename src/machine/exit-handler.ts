@@ -54,6 +54,7 @@ export type ExitHandler = ReturnType<typeof createExitHandler>
 export function createExitHandler(parts: ExitHandlerParts) {
   const { vcpu, memory, ports, mmio, deferredWrites, names, trace, drain } = parts
   let end: MachineEnd | undefined
+  let count = 0
   let resolveEnded: (end: MachineEnd) => void
   const ended = new Promise<MachineEnd>((resolve) => {
     resolveEnded = resolve
@@ -118,6 +119,7 @@ export function createExitHandler(parts: ExitHandlerParts) {
   }
 
   const onExit: RunnerEvents['onExit'] = (exit) => {
+    count++
     settle()
     answer(exit)
     trace?.(exit)
@@ -127,5 +129,5 @@ export function createExitHandler(parts: ExitHandlerParts) {
   const onError: RunnerEvents['onError'] = (error) =>
     conclude({ kind: 'died', report: `The guest was stopped: ${error.message}.` })
 
-  return { ended, finish, settle, onExit, onError }
+  return { ended, count: () => count, finish, settle, onExit, onError }
 }

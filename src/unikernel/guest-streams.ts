@@ -2,11 +2,13 @@
  * What the guest hears and says: one virtio-console whose ports are the program's standard streams and the control
  * channel (guest-kernel/include/abi.h). What it wrote before it ended still reaches the host.
  */
+import { constants, openSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { isatty } from '../../kvm-bindings/ffi.ts'
 import { createBufferSource } from '../backends/buffer-stream.ts'
 import { createFdSink } from '../backends/fd-sink.ts'
 import { createStreamSource } from '../backends/stream-source.ts'
-import type { ByteSink, ByteSource, FdSink } from '../backends/streams.ts'
+import type { ByteSink, FdSink } from '../backends/streams.ts'
 import { virtioConsole } from '../devices/virtio-console.ts'
 import { UsageError } from '../errors.ts'
 import type { Stdio } from '../instance/instance.ts'
@@ -65,7 +67,8 @@ export function createGuestStreams({
     return sink
   }
   const openStdout = () => marking(open(stdio.stdout), onFirstOutput)
-  const stdin = stdio.stdin === undefined ? undefined : openStdin((total) => control.push(stdinEndMessage(total)))
+  const input = stdio.stdin === undefined ? undefined : openInput(stdio.stdin)
+  const stdin = input && createStreamSource(input, { onEnd: (total) => control.push(stdinEndMessage(total)) })
   const device = virtioConsole({
     ports: [
       { name: 'stdio', isConsole: true, sink: openStdout(), source: stdin },
@@ -84,7 +87,7 @@ export function createGuestStreams({
     sendSignal,
     flushed: () => device.flushed(),
     close() {
-      if (stdin) process.stdin.destroy()
+      input?.destroy()
       for (const opened of sinks) opened.close()
     },
   }
@@ -95,7 +98,16 @@ const argumentsTooLong = (bytes: number, max: number) =>
     hint: 'Pass long data on standard input or in a file, or give the guest more with --memory.',
   })
 
-const openStdin = (onEnd: (total: number) => void): ByteSource => createStreamSource(process.stdin, { onEnd })
+/**
+ * Any kind of descriptor when it is our own standard input; otherwise a pipe, whose module most runs need not load. It
+ * is opened once more, since a socket closes its descriptor at the end, and this one is the caller's.
+ */
+function openInput(fd: number): Readable {
+  if (fd === 0) return process.stdin
+  const { Socket } = process.getBuiltinModule('node:net')
+  const own = openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY | constants.O_NONBLOCK)
+  return new Socket({ fd: own, readable: true, writable: false })
+}
 
 function marking(sink: ByteSink, onWrite: () => void): ByteSink {
   return {

@@ -19,6 +19,7 @@ import type { ProgramExit } from './control-channel.ts'
 import { describeEnd, describeExit } from './ending.ts'
 import { createGuestStreams, type GuestStreams } from './guest-streams.ts'
 import { createKernelLog } from './kernel-log.ts'
+import { vmmUsage } from './vmm-usage.ts'
 
 /** Kernel, page tables and streams take a few MiB; below this nothing useful fits. */
 const MEMORY_MIN = 16 * MIB
@@ -133,6 +134,14 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
     },
     wait: () => result,
     signal: (signo) => streams?.sendSignal(signo),
+    async pause() {
+      await machine?.pause()
+    },
+    async resume() {
+      machine?.resume()
+    },
+    usage: () => ({ ...vmmUsage(), memoryLimitBytes: spec.memoryBytes, exits: machine?.exits() ?? 0 }),
+    describe: () => ({ security: [], details: {} }),
     kill,
     async close() {
       closed = true

@@ -2,10 +2,9 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSyn
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { PIDS_LIMIT } from '../../src/container/bundle.ts'
-import { containerCgroup, readCgroupLayout } from '../../src/container/cgroup.ts'
 import { createContainer } from '../../src/container/container.ts'
-import { hasEnded, readStatus } from '../../src/container/proc-status.ts'
-import { cgroupKey } from '../../src/container/sweep.ts'
+import { containerCgroup } from '../../src/container/sweep.ts'
+import { hasEnded, readStatus } from '../../src/host/process-status.ts'
 import type { RunSpec } from '../../src/instance/run-spec.ts'
 import { BUSYBOX, busyboxSpec } from '../helpers/busybox-spec.ts'
 import { containerTest, runContainer, startContainer, temporaryDirectory } from '../helpers/containers.ts'
@@ -115,7 +114,7 @@ containerTest('a program that hits its memory limit ends with 137 and a report',
 containerTest('limits are set where the kernel counts', async (t) => {
   const spec = busyboxSpec(['sleep', '1000'], { cpus: 0.5 })
   const { instance, directory } = await startContainer(t, spec)
-  const cgroup = containerCgroup(readCgroupLayout(), cgroupKey(spec.name, directory))
+  const cgroup = containerCgroup(spec.name, directory)
   const use = cgroup.memoryUse()
   t.true(use !== undefined && use > 0 && use < spec.memoryBytes)
   t.is(cgroup.processes().length, 2, 'init and the program')

@@ -3,9 +3,8 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { containerCgroup, readCgroupLayout } from '../../src/container/cgroup.ts'
-import { hasEnded } from '../../src/container/proc-status.ts'
-import { cgroupKey, sweepContainer } from '../../src/container/sweep.ts'
+import { containerCgroup, sweepContainer } from '../../src/container/sweep.ts'
+import { hasEnded } from '../../src/host/process-status.ts'
 import { containerTest, temporaryDirectory } from '../helpers/containers.ts'
 
 const HOLDER = fileURLToPath(new URL('../helpers/container-holder.js', import.meta.url))
@@ -51,7 +50,7 @@ for (const moment of [60, 75, 90, 105, 120, 140, 'started'] as const) {
       t.deepEqual(left().map(commandLine), [])
       t.false(readFileSync('/proc/self/mountinfo', 'utf8').includes(directory))
 
-      const cgroup = containerCgroup(readCgroupLayout(), cgroupKey(name, directory))
+      const cgroup = containerCgroup(name, directory)
       const files = existsSync(directory) ? readdirSync(directory) : []
       const groups = cgroup.directories()
       const words = await sweepContainer(name, directory)

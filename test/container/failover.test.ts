@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import { readCgroupLayout } from '../../src/container/cgroup.ts'
 import { findRuntimes, RUNTIME_NAMES } from '../../src/container/runtime.ts'
+import { readCgroupLayout } from '../../src/host/cgroup-layout.ts'
 import { busyboxSpec } from '../helpers/busybox-spec.ts'
 import { containerTest, startContainer, temporaryDirectory } from '../helpers/containers.ts'
 

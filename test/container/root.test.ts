@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { prepareRoot } from '../../src/container/root.ts'
-import { cgroupKey, runtimeId } from '../../src/container/sweep.ts'
+import { runtimeId } from '../../src/container/sweep.ts'
+import { instanceKey } from '../../src/host/cgroup.ts'
 import { busyboxSpec } from '../helpers/busybox-spec.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
 
@@ -38,7 +39,7 @@ test('a root that is no directory is refused', (t) => {
 })
 
 test('instances of one name in two state roots have control groups of their own', (t) => {
-  t.not(cgroupKey('web', '/run/cloister/instances/web'), cgroupKey('web', '/tmp/other/instances/web'))
-  t.is(cgroupKey('web', '/x'), cgroupKey('web', '/x'))
+  t.not(instanceKey('web', '/run/cloister/instances/web'), instanceKey('web', '/tmp/other/instances/web'))
+  t.is(instanceKey('web', '/x'), instanceKey('web', '/x'))
   t.is(runtimeId('a b/../c'), 'a_b_.._c')
 })

@@ -2,7 +2,6 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
-import type { CgroupLayout } from '../../src/container/cgroup.ts'
 import {
   findRuntimes,
   isHostRefusal,
@@ -11,6 +10,7 @@ import {
   type OciRuntime,
   runtimeRefusals,
 } from '../../src/container/runtime.ts'
+import type { CgroupLayout } from '../../src/host/cgroup-layout.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
 
 const layout = (kind: CgroupLayout['kind']): CgroupLayout => ({ kind, mounts: [] })

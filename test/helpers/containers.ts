@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import anyTest, { type ExecutionContext } from 'ava'
-import { readCgroupLayout } from '../../src/container/cgroup.ts'
+import { readCgroupLayout } from '../../src/host/cgroup-layout.ts'
 import { createContainer } from '../../src/container/container.ts'
 import { findRuntimes } from '../../src/container/runtime.ts'
 import type { ExitResult, Instance } from '../../src/instance/instance.ts'

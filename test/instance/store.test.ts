@@ -53,18 +53,6 @@ test('with --rm nothing is left, whatever the level kept in the directory', (t) 
   t.deepEqual(liveMarkers(root), [])
 })
 
-test('the process that holds an instance can tell that it is being removed', (t) => {
-  const { store } = emptyStore(t)
-  const claimed = store.claim(request('web'))
-  t.false(claimed.removalAsked())
-  store.askForRemoval('web')
-  t.true(claimed.removalAsked())
-  claimed.finish({ exitCode: 137 })
-  store.remove('web')
-  store.askForRemoval('web')
-  t.false(store.has('web'))
-})
-
 test('a name that is taken is refused, and the one who has it loses nothing', (t) => {
   const { store, root } = emptyStore(t)
   store.claim(request('web'))

@@ -1,41 +1,57 @@
 /** `cloister compare`: one program at every isolation level, side by side, all of it measured now. */
-import type { CompareOptions, Comparison } from '../../compare/compare.ts'
+import type { CompareOptions } from '../../compare/compare.ts'
+import { type Comparison, PARTS, type Part } from '../../compare/comparison.ts'
 import { EXIT, UsageError } from '../../errors.ts'
 import { resolveSource } from '../../image/source.ts'
 import { ISOLATION_LEVELS, type Isolation } from '../../instance/run-spec.ts'
-import { type CommandContext, flag, text } from '../command.ts'
+import { checkReplaceable, replaceFile } from '../atomic-file.ts'
+import { type CommandContext, flag, type ParsedArguments, text } from '../command.ts'
 import { presentComparison } from '../comparison-table.ts'
 import { DEFAULT_PATH } from '../environment.ts'
+import { createProgress } from '../progress.ts'
 import { parseWhole } from '../quantities.ts'
 import { DEFAULT_MEMORY, parseMemory } from '../run-request.ts'
 import { print, printError } from '../terminal.ts'
 
 const DEFAULT_RUNS = '5'
 const MOST_RUNS = 1000
+const QUICK_PARTS: readonly Part[] = ['time', 'isolation']
 
 export async function run({ arguments: parsed }: CommandContext): Promise<number> {
+  const options = readOptions(parsed)
+  const html = text(parsed, 'html')
+  // Now, and not after a minute of measuring.
+  if (html !== undefined) checkReplaceable(html)
+  const json = flag(parsed, 'json')
+  const progress = createProgress({ silent: json && !process.stderr.isTTY })
+  const outcome = await compareInForeground({ ...options, progress: progress.tell }).finally(progress.end)
+  if (typeof outcome === 'number') return outcome
+  print(json ? JSON.stringify(outcome, undefined, 2) : presentComparison(outcome))
+  if (html !== undefined) await writePage(html, outcome)
+  if (outcome.levels.length === 0) return EXIT.cloisterFailed
+  return outcome.time?.sameOutcome === false ? 1 : 0
+}
+
+function readOptions(parsed: ParsedArguments): Omit<CompareOptions, 'progress' | 'abort'> {
   const { operands } = parsed
   const rootfs = text(parsed, 'rootfs')
   const levels = parseLevels(text(parsed, 'levels'))
-  const memoryBytes = parseMemory(text(parsed, 'memory') ?? DEFAULT_MEMORY)
-  const runs = parseWhole(text(parsed, 'runs') ?? DEFAULT_RUNS, { what: 'the number of runs', min: 1, max: MOST_RUNS })
   const root = rootfs === undefined ? {} : { rootfs }
   // A source that one level refuses is refused before anything is measured.
   for (const isolation of levels) resolveSource({ isolation, operands, ...root, cwd: '/', searchPath: DEFAULT_PATH })
-
-  const quiet = flag(parsed, 'json') || process.stderr.isTTY !== true
-  const outcome = await compareInForeground({
+  return {
     runArgs: [...(rootfs === undefined ? [] : ['--rootfs', rootfs]), ...operands],
     levels,
-    runs,
-    memoryBytes,
-    ...(quiet ? {} : { progress: (what: string) => printError(`cloister: ${what}`) }),
-  })
-  if (typeof outcome === 'number') return outcome
-  const comparison = outcome
-  print(flag(parsed, 'json') ? JSON.stringify(comparison, undefined, 2) : presentComparison(comparison))
-  if (comparison.levels.length === 0) return EXIT.cloisterFailed
-  return comparison.sameOutcome ? 0 : 1
+    parts: parseParts(text(parsed, 'only'), flag(parsed, 'quick')),
+    runs: parseWhole(text(parsed, 'runs') ?? DEFAULT_RUNS, { what: 'the number of runs', min: 1, max: MOST_RUNS }),
+    memoryBytes: parseMemory(text(parsed, 'memory') ?? DEFAULT_MEMORY),
+  }
+}
+
+async function writePage(file: string, comparison: Comparison): Promise<void> {
+  const { renderComparisonHtml } = await import('../../report/comparison-page.ts')
+  replaceFile(file, await renderComparisonHtml(comparison))
+  printError(`cloister: the page is in ${file}`)
 }
 
 /** With their Linux numbers, signal(7). */
@@ -65,11 +81,24 @@ async function compareInForeground(options: CompareOptions): Promise<Comparison 
 
 function parseLevels(asked: string | undefined): readonly Isolation[] {
   if (asked === undefined) return ISOLATION_LEVELS
-  return [...new Set(asked.split(','))].map((name) => {
-    const level = ISOLATION_LEVELS.find((candidate) => candidate === name)
-    if (level) return level
-    throw new UsageError(`Cannot compare the level "${name}": there is none of that name.`, {
-      hint: `The levels are ${ISOLATION_LEVELS.join(',')}.`,
+  return pick(asked, ISOLATION_LEVELS, 'compare the level', 'levels')
+}
+
+function parseParts(asked: string | undefined, quick: boolean): readonly Part[] {
+  if (asked !== undefined && quick) {
+    throw new UsageError('Cannot take both --quick and --only: each says what to measure.')
+  }
+  if (asked === undefined) return quick ? QUICK_PARTS : PARTS
+  return pick(asked, PARTS, 'measure the part', 'parts')
+}
+
+/** Names of a comma-separated list, each of them once. */
+function pick<T extends string>(asked: string, names: readonly T[], verb: string, what: string): readonly T[] {
+  return [...new Set(asked.split(','))].map((word) => {
+    const name = names.find((candidate) => candidate === word)
+    if (name) return name
+    throw new UsageError(`Cannot ${verb} "${word}": there is none of that name.`, {
+      hint: `The ${what} are ${names.join(',')}.`,
     })
   })
 }

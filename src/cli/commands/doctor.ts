@@ -2,6 +2,7 @@
 import type { CheckedFinding, CheckStatus } from '../../doctor/check.ts'
 import { examine } from '../../doctor/doctor.ts'
 import { type CommandContext, flag } from '../command.ts'
+import { examineLeftovers } from '../leftovers.ts'
 import { type Colour, colouring, print, wantsColour } from '../terminal.ts'
 
 const MARKS: Readonly<Record<CheckStatus, { symbol: string; colour: Colour }>> = {
@@ -10,8 +11,8 @@ const MARKS: Readonly<Record<CheckStatus, { symbol: string; colour: Colour }>> =
   fail: { symbol: '✗', colour: 'red' },
 }
 
-export async function run({ arguments: parsed }: CommandContext): Promise<number> {
-  const findings = await examine()
+export async function run({ arguments: parsed, log }: CommandContext): Promise<number> {
+  const findings = [...(await examine()), await examineLeftovers({ fix: flag(parsed, 'fix'), log })]
   const ok = findings.every(({ status }) => status !== 'fail')
   if (flag(parsed, 'json')) print(JSON.stringify({ schema: 'cloister.doctor/1', ok, checks: findings }, undefined, 2))
   else print(render(findings, colouring(wantsColour(process.stdout.isTTY === true))))

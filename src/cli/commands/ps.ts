@@ -1,19 +1,18 @@
 /** `cloister ps`: the instances on record, and what became of them. */
-import type { InstanceRecord } from '../../instance/record.ts'
-import { claimRunRoot } from '../../instance/state-root.ts'
-import { InstanceStore } from '../../instance/store.ts'
+import { type InstanceRecord, isLive } from '../../instance/record.ts'
 import { type CommandContext, flag } from '../command.ts'
-import { sweepOrphans } from '../sweep.ts'
+import { openStore } from '../instances.ts'
 import { renderTable } from '../table.ts'
 import { print } from '../terminal.ts'
 
 const COMMAND_WIDTH = 40
 
-export async function run({ arguments: parsed, log }: CommandContext): Promise<number> {
-  const store = new InstanceStore(claimRunRoot())
-  await sweepOrphans(store, log, { quick: false })
-  const records = store.list().filter(({ state }) => flag(parsed, 'all') || state.status === 'running')
-  if (flag(parsed, 'json')) print(JSON.stringify(records.map(asJson), undefined, 2))
+export async function run(context: CommandContext): Promise<number> {
+  const { arguments: parsed } = context
+  const store = await openStore(context)
+  const records = store.list().filter(({ state }) => flag(parsed, 'all') || isLive(state))
+  if (flag(parsed, 'quiet')) for (const { name } of records) print(name)
+  else if (flag(parsed, 'json')) print(JSON.stringify(records.map(asJson), undefined, 2))
   else print(renderTable(['NAME', 'ISOLATION', 'STATUS', 'CREATED', 'COMMAND'], records.map(asRow)))
   return 0
 }
@@ -24,7 +23,8 @@ const asJson = ({ name, config, state }: InstanceRecord) => ({
   status: state.status,
   exitCode: state.exitCode,
   report: state.report,
-  pid: state.status === 'running' ? state.owner.pid : undefined,
+  detached: config.detached,
+  pid: isLive(state) ? state.owner.pid : undefined,
   createdAt: config.createdAt,
   finishedAt: state.finishedAt,
   command: config.spec.argv,

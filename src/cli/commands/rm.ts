@@ -1,67 +1,57 @@
 /** `cloister rm`: forgets instances that have ended; with `-f` ends them first. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { HolderGone } from '../../control/client.ts'
 import { CloisterError, HostError, UsageError } from '../../errors.ts'
 import { isAlive, type ProcessIdentity } from '../../instance/process-identity.ts'
-import { claimRunRoot } from '../../instance/state-root.ts'
-import { InstanceStore } from '../../instance/store.ts'
+import { type InstanceRecord, isLive } from '../../instance/record.ts'
 import { type CommandContext, flag } from '../command.ts'
-import { sweepOrphans } from '../sweep.ts'
-import { print, printError } from '../terminal.ts'
+import { forEachNamed, openStore, withControl } from '../instances.ts'
 
-/** Time for the owner to end its instance and tidy up, before it is killed and the sweep does that. */
-const GRACE_MS = 3000
+/** Time for the holder to end its instance and tidy up, before it is killed and the sweep does that. */
+const GRACE_MS = 5000
 const KILLED_MS = 3000
-const POLL_MS = 20
+const LOOK_MS = 5
 
-export async function run({ arguments: parsed, log }: CommandContext): Promise<number> {
-  const store = new InstanceStore(claimRunRoot())
-  const force = flag(parsed, 'force')
-  await sweepOrphans(store, log, { quick: false })
-  let status = 0
-  for (const name of parsed.operands) {
-    try {
-      await remove(name)
-    } catch (error) {
-      if (!(error instanceof CloisterError)) throw error
-      printError(`cloister: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`)
-      status = 1
-    }
-  }
-  return status
-
-  async function remove(name: string): Promise<void> {
+export async function run(context: CommandContext): Promise<number> {
+  const force = flag(context.arguments, 'force')
+  const store = await openStore(context)
+  return await forEachNamed(context.arguments.operands, async (name) => {
     if (!store.has(name)) {
-      if (force) return
+      if (force) return undefined
       throw new UsageError(`Cannot remove instance "${name}": there is none of that name.`, {
         hint: 'See "cloister ps -a".',
       })
     }
     const record = store.read(name)
-    if (record?.state.status === 'running' && isAlive(record.state.owner)) {
+    if (record && isLive(record.state) && isAlive(record.state.owner)) {
       if (!force) {
         throw new UsageError(`Cannot remove instance "${name}": it is running.`, {
           hint: `End it with "cloister rm -f ${name}".`,
         })
       }
-      store.askForRemoval(name)
-      await end(name, record.state.owner)
-      await sweepOrphans(store, log, { quick: false })
+      if ((await end(record)) === 'killed') await openStore(context)
     }
     store.remove(name)
-    print(name)
-  }
+    return name
+  })
 }
 
-/** Two interrupts are what a foreground `run` takes for "now" (foreground.ts). */
-async function end(name: string, owner: ProcessIdentity): Promise<void> {
-  for (const signal of ['SIGINT', 'SIGINT'] as const) {
-    send(owner, signal)
-    await sleep(POLL_MS)
-  }
-  if (await goneWithin(owner, GRACE_MS)) return
+/** By its holder if that answers, and without it if not. */
+async function end(record: InstanceRecord): Promise<'ended' | 'killed'> {
+  const { owner } = record.state
+  const asked = withControl(record, 'remove', (client) => client.ask({ verb: 'kill', removed: true }))
+  const answered = asked.then(
+    () => true,
+    (error: unknown) => {
+      if (!(error instanceof CloisterError || error instanceof HolderGone)) throw error
+      return false
+    },
+  )
+  await Promise.race([answered, sleep(GRACE_MS, undefined, { ref: false })])
+  if (await goneWithin(owner, GRACE_MS)) return 'ended'
   send(owner, 'SIGKILL')
-  if (await goneWithin(owner, KILLED_MS)) return
-  throw new HostError(`Cannot end instance "${name}": process ${owner.pid} does not go away.`)
+  if (await goneWithin(owner, KILLED_MS)) return 'killed'
+  throw new HostError(`Cannot end instance "${record.name}": process ${owner.pid} does not go away.`)
 }
 
 function send(owner: ProcessIdentity, signal: NodeJS.Signals): void {
@@ -74,9 +64,9 @@ function send(owner: ProcessIdentity, signal: NodeJS.Signals): void {
 }
 
 async function goneWithin(owner: ProcessIdentity, ms: number): Promise<boolean> {
-  for (let waited = 0; waited < ms; waited += POLL_MS) {
+  for (let waited = 0; waited < ms; waited += LOOK_MS) {
     if (!isAlive(owner)) return true
-    await sleep(POLL_MS)
+    await sleep(LOOK_MS)
   }
   return !isAlive(owner)
 }

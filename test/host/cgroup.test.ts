@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { cgroupLayout, containerCgroup, parseCgroupMounts, parseFlatKeyed } from '../../src/container/cgroup.ts'
+import { instanceCgroup, parseFlatKeyed } from '../../src/host/cgroup.ts'
+import { cgroupLayout, parseCgroupMounts } from '../../src/host/cgroup-layout.ts'
 
 const V1_LINES = [
   '30 24 0:26 / /sys/fs/cgroup ro,nosuid,nodev,noexec shared:9 - tmpfs tmpfs ro,mode=755',
@@ -43,13 +44,18 @@ test('a hierarchy that is mounted a second time counts once', (t) => {
   t.is(layoutOf(...V1_LINES, again).mounts.length, layoutOf(...V1_LINES).mounts.length)
 })
 
-test('on v2 the container lies one level below a group that keeps its events', (t) => {
-  t.is(containerCgroup(layoutOf(V2_LINE), 'web-1').path, '/cloister-web-1/program')
-  t.is(containerCgroup(layoutOf(...V1_LINES), 'web-1').path, '/cloister-web-1')
+test('on v2 a leaf lies one level below a group that keeps its events, and all of it in the group delegated to us', (t) => {
+  const place = { key: 'web-1', leaf: 'program', parent: '/user.slice' }
+  t.is(instanceCgroup(layoutOf(V2_LINE), place).path, '/user.slice/cloister-web-1/program')
+  t.is(instanceCgroup(layoutOf(V2_LINE), { key: 'web-1' }).path, '/cloister-web-1')
+  t.is(instanceCgroup(layoutOf(...V1_LINES), place).path, '/cloister-web-1')
 })
 
 test('a group that does not exist holds no process, no memory and nothing to remove', (t) => {
-  const cgroup = containerCgroup(layoutOf(V2_LINE), 'of-nobody-at-all')
+  const cgroup = instanceCgroup(layoutOf(V2_LINE), { key: 'of-nobody-at-all' })
+  t.deepEqual(cgroup.limits(), {})
+  t.is(cgroup.cpuTimeNs(), undefined)
+  t.false(cgroup.freezer.isThere())
   t.deepEqual(cgroup.processes(), [])
   t.is(cgroup.memoryUse(), undefined)
   t.is(cgroup.outOfMemoryKills(), 0)

@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { parseOpenFilesMax, parseStatus, readStatus } from '../../src/container/proc-status.ts'
+import { parseOpenFilesMax, parseStatus, readStatus } from '../../src/host/process-status.ts'
 
 const status = parseStatus('Name:\tprog\nState:\tS (sleeping)\nNSpid:\t412\t7\t1\n')
 

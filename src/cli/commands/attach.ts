@@ -1,0 +1,73 @@
+/** `cloister attach`: standard streams of this command become those of a detached instance. */
+import { type ControlClient, connectControl, HolderGone } from '../../control/client.ts'
+import { FRAME_MAX, frameReader, frames, STREAM } from '../../control/frames.ts'
+import { EXIT, HostError } from '../../errors.ts'
+import type { ExitResult } from '../../instance/instance.ts'
+import type { InstanceRecord } from '../../instance/record.ts'
+import { type CommandContext, flag } from '../command.ts'
+import { liveRecordNamed, openStore, withControl } from '../instances.ts'
+import { printError, writeAll } from '../terminal.ts'
+
+const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const
+
+export async function run(context: CommandContext): Promise<number> {
+  const name = context.arguments.operands[0]!
+  const record = liveRecordNamed(await openStore(context), name, 'attach to')
+  if (!flag(context.arguments, 'no-signals')) forwardSignals(record)
+  return await withControl(record, 'attach to', async (client) => {
+    await client.ask({ verb: 'attach', input: true })
+    const ended = watch(client, name)
+    if (!flag(context.arguments, 'no-stdin') && record.config.spec.interactive) sendInput(client)
+    const { exitCode, report } = await ended
+    if (report !== undefined) printError(`cloister: ${report}`)
+    process.stdin.destroy()
+    return exitCode
+  })
+}
+
+function watch({ socket }: ControlClient, name: string): Promise<ExitResult> {
+  return new Promise((resolve, reject) => {
+    const onBytes = frameReader((stream, payload) => {
+      if (stream === STREAM.stdout) writeAll(1, payload)
+      else if (stream === STREAM.stderr) writeAll(2, payload)
+      else if (stream === STREAM.end) {
+        const { result, error } = JSON.parse(payload.toString()) as { result?: ExitResult; error?: string }
+        if (result) resolve(result)
+        else reject(new HostError(`Cannot stay attached to "${name}": ${error}`, { exitCode: EXIT.cloisterFailed }))
+      }
+    })
+    socket.on('data', (bytes) => {
+      try {
+        onBytes(bytes)
+      } catch (error) {
+        reject(error as Error)
+      }
+    })
+    socket.on('close', () => reject(new HolderGone()))
+    socket.resume()
+  })
+}
+
+function sendInput({ socket }: ControlClient): void {
+  process.stdin.on('data', (bytes: Buffer) => {
+    for (let at = 0; at < bytes.length; at += FRAME_MAX) {
+      if (!socket.write(frames(STREAM.stdin, bytes.subarray(at, at + FRAME_MAX)))) process.stdin.pause()
+    }
+  })
+  socket.on('drain', () => process.stdin.resume())
+  process.stdin.on('end', () => socket.write(frames(STREAM.stdin, Buffer.alloc(0))))
+}
+
+function forwardSignals(record: InstanceRecord): void {
+  for (const [signal, signo] of Object.entries(FORWARDED)) {
+    process.on(signal, () => {
+      connectControl(record)
+        .then(async (client) => {
+          await client.ask({ verb: 'signal', signo })
+          client.close()
+        })
+        // It ended meanwhile, which the stream says too.
+        .catch(() => {})
+    })
+  }
+}

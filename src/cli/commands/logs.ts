@@ -1,0 +1,91 @@
+/** `cloister logs`: what a detached instance printed, so far or until it has ended. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UsageError } from '../../errors.ts'
+import { OutputReader, type OutputRecord, outputBytes } from '../../instance/output-log.ts'
+import { isAlive } from '../../instance/process-identity.ts'
+import { isLive } from '../../instance/record.ts'
+import { type CommandContext, flag, text } from '../command.ts'
+import { openStore, recordNamed } from '../instances.ts'
+import { parseMoment, parseWhole } from '../quantities.ts'
+import { print, writeAll } from '../terminal.ts'
+
+const LOOK_MS = 100
+const LINES_MAX = 1_000_000
+
+export async function run(context: CommandContext): Promise<number> {
+  const { arguments: parsed } = context
+  const name = parsed.operands[0]!
+  const tail = text(parsed, 'tail')
+  const lines =
+    tail === undefined ? undefined : parseWhole(tail, { what: 'the number of lines', min: 0, max: LINES_MAX })
+  const since = text(parsed, 'since')
+  const from = since === undefined ? '' : parseMoment(since).toISOString()
+  const store = await openStore(context)
+  const { directory, config } = recordNamed(store, name, 'show the output of')
+  const reader = new OutputReader(directory)
+  if (!reader.exists) {
+    throw new UsageError(`Cannot show the output of "${name}": none was kept.`, {
+      hint: config.detached
+        ? 'Its process died before it had any.'
+        : 'It ran in the foreground, and its output went there.',
+    })
+  }
+  const say = flag(parsed, 'json')
+    ? (record: OutputRecord) => print(JSON.stringify(record))
+    : plainly(flag(parsed, 'timestamps'))
+
+  const soFar = [...reader.records()].filter(({ time }) => time >= from)
+  for (const record of lines === undefined ? soFar : lastLines(soFar, lines)) say(record)
+  while (flag(parsed, 'follow')) {
+    const record = store.read(name)
+    const goesOn = record !== undefined && isLive(record.state) && isAlive(record.state.owner)
+    for (const added of reader.records()) say(added)
+    if (!goesOn) break
+    await sleep(LOOK_MS)
+  }
+  reader.close()
+  return 0
+}
+
+/** The records that hold the last lines, the first of them cut to fit. */
+export function lastLines(records: readonly OutputRecord[], count: number): OutputRecord[] {
+  const kept: OutputRecord[] = []
+  let missing = count
+  for (const record of records.toReversed()) {
+    if (missing === 0) break
+    const bytes = outputBytes(record)
+    let at = bytes.length
+    // A line that its end closes is one line, not two.
+    const closed = kept.length === 0 && bytes[at - 1] === 0x0a
+    let begins = bytes.lastIndexOf(0x0a, closed ? at - 2 : at - 1)
+    while (begins !== -1 && missing > 1) {
+      missing--
+      at = begins
+      begins = at === 0 ? -1 : bytes.lastIndexOf(0x0a, at - 1)
+    }
+    if (begins === -1) kept.unshift(record)
+    else {
+      const rest = bytes.subarray(begins + 1)
+      kept.unshift({ time: record.time, stream: record.stream, base64: rest.toString('base64') })
+      missing = 0
+    }
+  }
+  return kept
+}
+
+function plainly(timestamps: boolean): (record: OutputRecord) => void {
+  let atLineStart = true
+  return (record) => {
+    const bytes = outputBytes(record)
+    const fd = record.stream === 'stdout' ? 1 : 2
+    if (!timestamps) return writeAll(fd, bytes)
+    for (let at = 0; at < bytes.length; ) {
+      const end = bytes.indexOf(0x0a, at)
+      const next = end === -1 ? bytes.length : end + 1
+      if (atLineStart) writeAll(fd, Buffer.from(`${record.time} `))
+      writeAll(fd, bytes.subarray(at, next))
+      atLineStart = end !== -1
+      at = next
+    }
+  }
+}

@@ -1,0 +1,184 @@
+/** One table for each part of a comparison; a column a level. */
+import type {
+  AttackNotTried,
+  CallsOfParty,
+  Comparison,
+  CostComparison,
+  DensityComparison,
+  DensityOfLevel,
+  IsolationComparison,
+  MemoryComparison,
+  NeighbourComparison,
+  NeighbourOutcome,
+  Ratio,
+  Seen,
+  Slope,
+  Span,
+  Spread,
+  TimeComparison,
+} from '../compare/comparison.ts'
+import { renderTable } from './table.ts'
+
+type Levels = Comparison['levels']
+
+const MIB = 2 ** 20
+const ms = (value: number) => value.toFixed(1)
+const mib = (bytes: number) => (bytes / MIB).toFixed(1)
+const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1)
+const spread = ({ min, median, p95, max }: Spread) => `${ms(min)} / ${ms(median)} / ${ms(p95 ?? max)}`
+const ratio = ({ min, median, max }: Ratio) => `${median.toFixed(2)} (${min.toFixed(2)} to ${max.toFixed(2)})`
+
+const SPAN_WORDS: Readonly<Record<Span, string>> = {
+  requestToReady: 'request to VMM ready, bundle written',
+  readyToEntered: 'to first KVM_RUN, runtime started',
+  enteredToProgram: "to the program's first instruction",
+  programToExit: 'to the end of the program',
+  exitToGone: 'to everything gone',
+  requestToFirstOutput: 'request to first output byte',
+  whole: 'request to everything gone',
+}
+
+export function timeTable({ runs, levels }: TimeComparison, names: Levels): string {
+  const [first] = names
+  const last = Object.values(levels)[0]?.spansMs.whole?.p95 === undefined ? 'max' : 'p95'
+  const rows = (Object.keys(SPAN_WORDS) as Span[]).map((span) => [
+    SPAN_WORDS[span],
+    ...names.map((name) => {
+      const measured = levels[name]?.spansMs[span]
+      return measured ? spread(measured) : 'not seen'
+    }),
+  ])
+  const ratios = names.map((name) => {
+    const whole = levels[name]?.ratios?.whole
+    return whole ? ratio(whole) : '1'
+  })
+  const counted = runs === 1 ? '1 run' : `${runs} runs, interleaved`
+  return renderTable(
+    [`TIME, ms: min / median / ${last} (${counted})`, ...names],
+    [...rows, [`all of it, ratio to ${first}, pair by pair`, ...ratios]],
+  )
+}
+
+/** With two standard errors to each side. */
+const slope = ({ bytesPerInstance, standardErrorBytes }: Slope) =>
+  standardErrorBytes === null ? mib(bytesPerInstance) : `${mib(bytesPerInstance)} ± ${mib(2 * standardErrorBytes)}`
+
+export function memoryTable({ hostNoiseBytes, levels }: MemoryComparison, names: Levels): string {
+  const further = (kind: 'privateBytes' | 'proportionalBytes' | 'hostBytes') =>
+    names.map((name) => (levels[name] ? slope(levels[name].further[kind]) : ''))
+  const rows = [
+    ['private pages', ...further('privateBytes')],
+    ['with its share of shared pages', ...further('proportionalBytes')],
+    [`host's own view, which wanders by ${mib(hostNoiseBytes)} alone`, ...further('hostBytes')],
+    ['host processes', ...names.map((name) => String(Math.round(levels[name]?.processesPerInstance ?? 0)))],
+    ['measured with so many at rest', ...names.map((name) => instances(levels[name]?.points))],
+  ]
+  return renderTable(['MEMORY of one further instance at rest, MiB', ...names], rows)
+}
+
+const instances = (points: DensityOfLevel['points'] = []) => points.map((point) => point.instances).join(' ')
+
+const STOPPED_BY: Readonly<Record<DensityOfLevel['stoppedBy'], string>> = {
+  slope: 'the slope was known',
+  count: 'enough of them',
+  time: 'it took long enough',
+  memory: 'the reserve was reached',
+}
+
+export function densityTable({ availableBytes, reserveBytes, levels }: DensityComparison, names: Levels): string {
+  const cells = (words: (level: DensityOfLevel) => string) =>
+    names.map((name) => (levels[name] ? words(levels[name]) : ''))
+  const room = `${gib(availableBytes - reserveBytes)} GiB`
+  const basis = (level: DensityOfLevel) => (level.basis === 'host' ? "host's view" : 'processes')
+  return renderTable(
+    ['DENSITY', ...names],
+    [
+      ['ran at once, measured', ...cells(({ measured }) => String(measured))],
+      ['no more were started since', ...cells(({ stoppedBy }) => STOPPED_BY[stoppedBy])],
+      ['one more takes, MiB', ...cells((level) => `${slope(level.slope)} (${basis(level)})`)],
+      [
+        `would fit in ${room}, extrapolated`,
+        ...cells(({ fits, fitsLow, fitsHigh }) => `${fits} (${fitsLow} to ${fitsHigh})`),
+      ],
+      [`  (${gib(availableBytes)} GiB are available, ${gib(reserveBytes)} stay free)`],
+    ],
+  )
+}
+
+const WORKLOAD_WORDS = {
+  cpu: 'multiply and add',
+  syscall: 'getppid',
+  write: 'write to /dev/null',
+  read: 'open, read, close a file',
+} as const
+
+const ns = (value: number) => (value < 100 ? value.toFixed(2) : value.toFixed(0))
+
+export const costTable = ({ workloads }: CostComparison, names: Levels): string =>
+  renderTable(
+    ['RUN COST, ns an operation: median (ratio to the host)', 'host', ...names],
+    workloads.map(({ name, host, levels }) => [
+      WORKLOAD_WORDS[name],
+      ns(host.ns.median),
+      ...names.map((level) => {
+        const cost = levels[level]
+        return cost ? `${ns(cost.ns.median)} (${cost.ratio.median.toFixed(2)})` : ''
+      }),
+    ]),
+  )
+
+const seenWords = (seen: Seen | undefined, expected: string) =>
+  seen ? (seen.asExpected ? `✓ ${seen.text}` : `✗ ${seen.text}, expected ${expected}`) : ''
+
+export function isolationTable({ findings, systemCalls }: IsolationComparison, names: Levels): string {
+  const calls = (party: 'program' | 'around', words: (calls: CallsOfParty) => string) =>
+    names.map((name) => (systemCalls[name] ? words(systemCalls[name][party]) : ''))
+  const seen = ({ traced, notTracedBecause }: CallsOfParty) =>
+    traced ? String(traced.distinct) : `unknown: ${notTracedBecause}`
+  const allowed = ({ allowed, policy }: CallsOfParty) => (allowed === null ? policy : String(allowed))
+  return renderTable(
+    ['ISOLATION seen from inside (✓ as expected)', ...names],
+    [
+      ...findings.map(({ question, expected, seen }) => [
+        question,
+        ...names.map((name) => seenWords(seen[name], expected[name])),
+      ]),
+      ['host system calls allowed to the program', ...calls('program', allowed)],
+      ['  of which it made under load', ...calls('program', seen)],
+      ['  allowed to what runs around it (VMM, runtime)', ...calls('around', allowed)],
+      ['  of which they made meanwhile', ...calls('around', seen)],
+    ],
+  )
+}
+
+const ATTACK_WORDS = {
+  forkBomb: 'fork bomb',
+  memoryHog: 'memory hog',
+  cpuHog: 'CPU hog',
+  kernelCrash: 'kernel crash',
+} as const
+
+export function neighbourTable({ trials }: NeighbourComparison, names: Levels): string {
+  const rows = trials.flatMap(({ attack, levels }) =>
+    names.flatMap((name) => {
+      const outcome = levels[name]
+      return outcome ? [[ATTACK_WORDS[attack], name, ...outcomeCells(outcome)]] : []
+    }),
+  )
+  return renderTable(['NEIGHBOUR of a', 'level', 'its rate meanwhile', 'host', 'the attacker'], rows)
+}
+
+/** A report of ours may be a paragraph. */
+const clipped = (text: string) => (text.length <= WORDS_MOST ? text : `${text.slice(0, WORDS_MOST - 3)}...`)
+const WORDS_MOST = 44
+
+function outcomeCells(outcome: NeighbourOutcome | AttackNotTried): string[] {
+  if (!outcome.tried) return ['not tried', '', outcome.reason]
+  const { rate, survived, hostIntact, seen, attacker } = outcome
+  const part = (of: number | null) => (of === null || !rate.before ? '?' : `${Math.round((of / rate.before) * 100)} %`)
+  return [
+    survived ? `${part(rate.during)}, then ${part(rate.after)}` : 'did not survive',
+    hostIntact ? 'intact' : 'NOT INTACT',
+    `${seen.asExpected ? '✓' : '✗'} ${attacker.exitCode}: ${clipped(attacker.report || attacker.said || 'said nothing')}`,
+  ]
+}

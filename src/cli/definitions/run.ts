@@ -1,0 +1,79 @@
+/** `cloister run`, as the command line knows it. */
+import { ISOLATION_LEVELS } from '../../instance/run-spec.ts'
+import { COMMON_OPTIONS, type Command } from '../command.ts'
+import { SOURCE_NOTE } from './shared.ts'
+
+export const run: Command = {
+  name: 'run',
+  usage: '[OPTIONS] SOURCE [--] [ARG...]  |  [OPTIONS] --rootfs DIR CMD [ARG...]',
+  describe: 'Run a program, wait for it, and exit with its status',
+  options: [
+    {
+      name: 'isolation',
+      value: 'LEVEL',
+      describe: 'container or unikernel (default for a single program: unikernel)',
+      completes: ISOLATION_LEVELS,
+    },
+    { name: 'rootfs', value: 'DIR', describe: 'Use a directory as the root file system, copy-on-write' },
+    { name: 'interactive', short: 'i', describe: 'Connect standard input' },
+    { name: 'env', short: 'e', value: 'K[=V]', many: true, describe: 'Set a variable; K alone passes yours on' },
+    { name: 'env-file', value: 'FILE', many: true, describe: 'Read variables from a file, one K=V or K a line' },
+    {
+      name: 'workdir',
+      short: 'w',
+      value: 'DIR',
+      describe: 'Working directory inside, there already (default /)',
+      completes: 'nothing',
+    },
+    { name: 'memory', value: 'SIZE', describe: 'Guest memory of a VM, limit of a container: 64M, 1G (default 128M)' },
+    { name: 'cpus', value: 'N', describe: 'Processors of a container (default 1); a unikernel has one' },
+    {
+      name: 'timeout',
+      value: 'TIME',
+      describe: 'End it after this time with status 124: 500ms, 2s, 1m; a bare number is seconds',
+    },
+    { name: 'kernel', value: 'FILE', describe: 'Guest kernel to boot instead of ours (VMs)' },
+    { name: 'append', value: 'ARGS', describe: 'Add to the kernel command line (VMs)' },
+    {
+      name: 'trace',
+      value: 'exits[:FILE]',
+      describe: 'Narrate every VM exit on standard error or into a file',
+      completes: ['exits'],
+    },
+    { name: 'name', value: 'NAME', describe: 'Name of the instance (default: a made-up one)' },
+    { name: 'detach', short: 'd', describe: 'Run it in the background, and print its name' },
+    {
+      name: 'log-size',
+      value: 'SIZE',
+      describe: 'Most that the output of a detached one may take on disk (default 16M)',
+    },
+    { name: 'rm', describe: 'Leave no record when it has ended' },
+    ...COMMON_OPTIONS,
+  ],
+  examples: [
+    ['cloister run /bin/busybox echo hello', 'in a virtual machine of its own'],
+    ['cloister run --isolation container /bin/busybox uname -a', 'the same file in a container'],
+    ['echo hello | cloister run -i /bin/busybox tr a-z A-Z', 'with standard input'],
+    ['cloister run --rootfs ./root --isolation container /bin/sh', 'a command of a root directory'],
+    ['cloister run --timeout 2s --memory 64M ./prog', 'with limits'],
+    ['cloister run -d --name web /bin/busybox sleep 600', 'in the background; see ps, logs, stats, stop'],
+    ['cloister run --trace exits /bin/busybox true', 'watch the VM exit'],
+  ],
+  epilogue: `${SOURCE_NOTE}\nOptions end at SOURCE: what follows belongs to the program. Exit status: the program's, 128+n for signal n,\n124 time limit, 125 Cloister failed or the guest died, 126 not executable, 127 not found, 137 out of memory.`,
+  stopsAtOperand: true,
+  operands: { min: 1, max: Number.POSITIVE_INFINITY },
+  load: () => import('../commands/run.ts'),
+}
+
+/** How `run -d` starts the process that holds the instance; what is asked comes by a descriptor. */
+export const hold: Command = {
+  name: 'hold',
+  hidden: true,
+  usage: '',
+  describe: '',
+  options: [],
+  examples: [],
+  stopsAtOperand: true,
+  operands: { min: 0, max: 0 },
+  load: () => import('../commands/hold.ts'),
+}

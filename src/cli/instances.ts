@@ -1,0 +1,83 @@
+/** Finds the instances that a command line names, and does something to each of them. */
+import { type ControlClient, connectControl, HolderGone } from '../control/client.ts'
+import { CloisterError, UsageError } from '../errors.ts'
+import { type InstanceRecord, isLive } from '../instance/record.ts'
+import { claimRunRoot } from '../instance/state-root.ts'
+import { InstanceStore } from '../instance/store.ts'
+import type { CommandContext } from './command.ts'
+import { sweepOrphans } from './sweep.ts'
+import { print, printError } from './terminal.ts'
+
+/** Instances that are asked at the same time. */
+const AT_ONCE = 16
+
+/** The store, after what crashed was noticed. */
+export async function openStore({ log }: CommandContext): Promise<InstanceStore> {
+  const store = new InstanceStore(claimRunRoot())
+  await sweepOrphans(store, log, { quick: false })
+  return store
+}
+
+/** @param action "pause", for the message @throws UsageError */
+export function recordNamed(store: InstanceStore, name: string, action: string): InstanceRecord {
+  const record = store.read(name)
+  if (record) return record
+  throw new UsageError(`Cannot ${action} instance "${name}": there is none of that name.`, {
+    hint: 'See "cloister ps -a".',
+  })
+}
+
+/** @throws UsageError for one that has ended */
+export function liveRecordNamed(store: InstanceStore, name: string, action: string): InstanceRecord {
+  const record = recordNamed(store, name, action)
+  if (isLive(record.state)) return record
+  throw ended(name, action)
+}
+
+const ended = (name: string, action: string): UsageError =>
+  new UsageError(`Cannot ${action} instance "${name}": it has ended.`, { hint: `"cloister inspect ${name}" says how.` })
+
+/** Asks the process that holds it. @throws UsageError when it has ended or refuses */
+export async function withControl<T>(
+  record: InstanceRecord,
+  action: string,
+  work: (client: ControlClient) => Promise<T>,
+): Promise<T> {
+  try {
+    const client = await connectControl(record)
+    try {
+      return await work(client)
+    } finally {
+      client.close()
+    }
+  } catch (error) {
+    if (error instanceof HolderGone) throw ended(record.name, action)
+    throw error
+  }
+}
+
+/**
+ * Does the work for every name, some at the same time, and prints the names (or what the work answers) in their order.
+ * One that fails says so and does not keep the others from it. @returns exit status: 1 when one failed
+ */
+export async function forEachNamed(
+  names: readonly string[],
+  work: (name: string) => Promise<string | undefined>,
+): Promise<number> {
+  let status = 0
+  const each = [...new Set(names)]
+  for (let at = 0; at < each.length; at += AT_ONCE) {
+    for (const outcome of await Promise.allSettled(each.slice(at, at + AT_ONCE).map(work))) {
+      if (outcome.status === 'rejected') {
+        sayFault(outcome.reason)
+        status = 1
+      } else if (outcome.value !== undefined) print(outcome.value)
+    }
+  }
+  return status
+}
+
+function sayFault(error: unknown): void {
+  if (!(error instanceof CloisterError)) throw error
+  printError(`cloister: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`)
+}

@@ -1,0 +1,88 @@
+/**
+ * What can be asked on an instance's control socket, `<instance directory>/control.sock`: one JSON object a line, one
+ * answer a line, in order. docs/control-socket.md is this file in words.
+ *
+ * Only the instance's own user and root are answered. Whatever arrives is still checked field by field: a request that
+ * is not understood costs its connection, never the instance.
+ */
+import { UsageError } from '../errors.ts'
+import type { ExitResult, Usage } from '../instance/instance.ts'
+
+export type ControlRequest =
+  /** Delivers a Linux signal number to the program. */
+  | { readonly verb: 'signal'; readonly signo: number }
+  /** SIGTERM, and when it has not ended after that time, the end. */
+  | { readonly verb: 'stop'; readonly graceMs: number }
+  /** Ends it at once. `removed`: its record is about to go. */
+  | { readonly verb: 'kill'; readonly removed: boolean }
+  | { readonly verb: 'pause' }
+  | { readonly verb: 'resume' }
+  | { readonly verb: 'stats' }
+  /** Answered when it has ended and its record says so. */
+  | { readonly verb: 'wait' }
+  /** Turns the connection into a stream of frames (frames.ts). */
+  | { readonly verb: 'attach'; readonly input: boolean }
+
+export type Verb = ControlRequest['verb']
+
+export interface StatsAnswer {
+  readonly usage: Usage
+  /** Of CLOCK_MONOTONIC, when `usage` was read. */
+  readonly atNs: number
+}
+
+/** What comes back beside `ok`, by verb. */
+export interface Answers {
+  signal: object
+  stop: { readonly result: ExitResult }
+  kill: { readonly result: ExitResult }
+  pause: object
+  resume: object
+  stats: StatsAnswer
+  wait: { readonly result: ExitResult }
+  attach: object
+}
+
+export interface Refusal {
+  readonly ok: false
+  readonly error: { readonly message: string; readonly hint?: string }
+}
+
+export type Reply<V extends Verb = Verb> = ({ readonly ok: true } & Answers[V]) | Refusal
+
+/** Bytes of a request line; the longest there is has less than a hundred. */
+export const REQUEST_MAX = 4096
+const SIGNO_MAX = 64
+const GRACE_MAX_MS = 24 * 3600 * 1000
+
+/** @throws UsageError */
+export function parseRequest(line: string): ControlRequest {
+  let asked: Record<string, unknown>
+  try {
+    asked = JSON.parse(line) as Record<string, unknown>
+  } catch {
+    throw new UsageError('Cannot read the request: it is not JSON.')
+  }
+  const number = (name: string, min: number, max: number): number => {
+    const value = asked[name]
+    if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number
+    throw new UsageError(`Cannot read the request: "${name}" must be a whole number from ${min} to ${max}.`)
+  }
+  switch (asked?.verb) {
+    case 'signal':
+      return { verb: 'signal', signo: number('signo', 1, SIGNO_MAX) }
+    case 'stop':
+      return { verb: 'stop', graceMs: number('graceMs', 0, GRACE_MAX_MS) }
+    case 'kill':
+      return { verb: 'kill', removed: asked.removed === true }
+    case 'attach':
+      return { verb: 'attach', input: asked.input === true }
+    case 'pause':
+    case 'resume':
+    case 'stats':
+    case 'wait':
+      return { verb: asked.verb }
+    default:
+      throw new UsageError(`Cannot read the request: there is no verb ${JSON.stringify(asked?.verb)?.slice(0, 40)}.`)
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Answers on the control socket of the instance that this process holds. A connection may ask several things, one
+ * after the other; attached, it becomes a stream and asks no more.
+ */
+import { createServer, type Server, type Socket } from 'node:net'
+import { peerOf } from '../../kvm-bindings/ffi.ts'
+import { CloisterError, HostError } from '../errors.ts'
+import { type ControlRequest, parseRequest, REQUEST_MAX } from './protocol.ts'
+import { shortSocketPath } from './socket-path.ts'
+
+/** More than that many at a time wait in the kernel's queue, or are refused by it. */
+const CONNECTIONS_MAX = 64
+/** A connection that asks nothing is closed after this. */
+const IDLE_MS = 60_000
+/** The last answers have this long to leave. */
+const PARTING_MS = 1000
+
+/** What is done about a request; `attach` is given the connection. */
+export interface Operations {
+  answer(request: Exclude<ControlRequest, { verb: 'attach' }>): Promise<object>
+  /** Refuses by an exception. Bytes already received follow by `socket.unshift`. */
+  attach(request: Extract<ControlRequest, { verb: 'attach' }>): (socket: Socket) => void
+}
+
+export interface ControlServer {
+  /** Takes no more connections, and lets the answers that are being written leave. */
+  close(): Promise<void>
+}
+
+/** @throws HostError when the socket cannot be made */
+export async function serveControl(directory: string, operations: Operations): Promise<ControlServer> {
+  const connections = new Set<Socket>()
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    connections.add(socket)
+    socket.on('close', () => connections.delete(socket))
+    // A peer that has gone is no fault.
+    socket.on('error', () => socket.destroy())
+    if (mayAsk(socket)) converse(socket, operations)
+    else socket.destroy()
+  })
+  server.maxConnections = CONNECTIONS_MAX
+  const { path, close: closeDirectory } = shortSocketPath(directory)
+  await listen(server, path)
+  return {
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      for (const socket of connections) socket.end()
+      const late = setTimeout(() => {
+        for (const socket of connections) socket.destroy()
+      }, PARTING_MS)
+      await closed
+      clearTimeout(late)
+      closeDirectory()
+    },
+  }
+}
+
+const listen = (server: Server, path: string) =>
+  new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new HostError(`Cannot make the control socket: ${(cause as Error).message}.`, { cause })),
+    )
+    server.listen(path, resolve)
+  })
+
+/** The directory is closed to others already; a process of theirs may still have been handed a way in. */
+function mayAsk(socket: Socket): boolean {
+  const { fd = -1 } = (socket as unknown as { _handle?: { fd?: number } })._handle ?? {}
+  if (fd < 0) return false
+  const { uid } = peerOf(fd)
+  return uid === 0 || uid === process.geteuid?.()
+}
+
+function converse(socket: Socket, operations: Operations): void {
+  let pending: Buffer = Buffer.alloc(0)
+  let busy = false
+  const refuse = (error: unknown) => {
+    const { message, hint } = error as CloisterError
+    if (!(error instanceof CloisterError))
+      return say(socket, { ok: false, error: { message: `A fault of ours: ${message}` } })
+    say(socket, { ok: false, error: { message, ...(hint === undefined ? {} : { hint }) } })
+  }
+  const handle = async (line: string) => {
+    const request = parseRequest(line)
+    if (request.verb !== 'attach') {
+      say(socket, { ok: true, ...(await operations.answer(request)) })
+      return
+    }
+    const stream = operations.attach(request)
+    socket.off('data', onData)
+    socket.setTimeout(0)
+    say(socket, { ok: true })
+    if (pending.length > 0) socket.unshift(pending)
+    stream(socket)
+  }
+  const next = () => {
+    const end = pending.indexOf('\n')
+    if (busy || end === -1) {
+      if (pending.length > REQUEST_MAX) socket.destroy()
+      return
+    }
+    const line = pending.toString('utf8', 0, end)
+    pending = pending.subarray(end + 1)
+    busy = true
+    // What waits for the end of the instance may wait.
+    socket.setTimeout(0)
+    handle(line)
+      .catch(refuse)
+      .finally(() => {
+        busy = false
+        if (socket.listeners('data').includes(onData)) {
+          socket.setTimeout(IDLE_MS)
+          next()
+        }
+      })
+  }
+  const onData = (bytes: Buffer) => {
+    pending = Buffer.concat([pending, bytes])
+    if (pending.length > 2 * REQUEST_MAX) socket.destroy()
+    else next()
+  }
+  socket.setTimeout(IDLE_MS, () => socket.destroy())
+  socket.on('data', onData)
+  socket.resume()
+}
+
+function say(socket: Socket, reply: object): void {
+  if (socket.writable) socket.write(`${JSON.stringify(reply)}\n`)
+}

@@ -1,0 +1,176 @@
+/**
+ * The process that holds one detached instance, from its start to its end: its VMM, or the one that waits for its
+ * container. Started by `run -d` (detach.ts) in a session of its own; nobody need stay for it.
+ */
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { join } from 'node:path'
+import { duplicate } from '../../kvm-bindings/ffi.ts'
+import { serveControl } from '../control/server.ts'
+import { CloisterError, EXIT } from '../errors.ts'
+import type { ExitResult, Instance } from '../instance/instance.ts'
+import { OutputLog } from '../instance/output-log.ts'
+import { writeDescription } from '../instance/record.ts'
+import type { RunSpec } from '../instance/run-spec.ts'
+import type { ClaimedInstance, InstanceStore } from '../instance/store.ts'
+import { type Level, loadLevel } from '../levels.ts'
+import { createLog, type Log } from '../log.ts'
+import { Attachments } from './attachments.ts'
+import { type Held, hold } from './held.ts'
+import { openProgramStreams } from './program-streams.ts'
+import { type HoldReply, type HoldRequest, REQUEST_FD } from './request.ts'
+
+/** A program has this long to end when this process is asked to, as at the host's shutdown. */
+const SHUTDOWN_GRACE_MS = 10_000
+const LOG_FILE = 'holder.log'
+const NEVER_RAN: readonly number[] = [EXIT.cloisterFailed, EXIT.notExecutable, EXIT.notFound]
+/** A guest may make us log: not without end. */
+const LOG_MAX = 1 << 20
+
+/** @param leaveBy is told how this process is to end, once that depends on the level. @returns its exit status */
+export async function runHolder(
+  openStore: () => InstanceStore,
+  leaveBy: (leave: Level['leave']) => void,
+): Promise<number> {
+  const connection = new Socket({ fd: REQUEST_FD })
+  const reply = (answer: HoldReply) =>
+    new Promise<void>((resolve) => {
+      // Whoever asked may be gone; the instance is there all the same.
+      connection.on('error', () => resolve())
+      connection.end(`${JSON.stringify(answer)}\n`, () => resolve())
+    })
+  try {
+    const request = JSON.parse(await readAll(connection)) as HoldRequest
+    const { spec, removeOnExit } = request
+    const name = request.name === undefined ? {} : { name: request.name }
+    const claimed = openStore().claim({ ...name, removeOnExit, detached: true, spec: (given) => named(spec, given) })
+    try {
+      const level = await loadLevel(claimed.spec.isolation)
+      leaveBy(level.leave)
+      await holdToTheEnd(claimed, level, request, () => reply({ name: claimed.name }))
+    } catch (error) {
+      claimed.abandon()
+      throw error
+    }
+  } catch (error) {
+    const { message } = error as Error
+    const { hint, exitCode = EXIT.cloisterFailed } = error as CloisterError
+    await reply({ error: { message, exitCode, ...(hint === undefined ? {} : { hint }) } })
+  }
+  return 0
+}
+
+/** @throws when it could not be started; from then on whatever happens is how it ended */
+async function holdToTheEnd(
+  claimed: ClaimedInstance,
+  level: Level,
+  request: HoldRequest,
+  started: () => Promise<void>,
+): Promise<void> {
+  const { directory, spec } = claimed
+  const log = createLog({ level: request.logLevel, write: logFile(directory) })
+  const output = new OutputLog(directory, request.logBytes)
+  const streams = openProgramStreams(spec.interactive, (stream, bytes) => {
+    output.append(stream, bytes)
+    attachments.output(stream, bytes)
+  })
+  const attachments = new Attachments(streams.input)
+  const instance = level.create(spec, { directory, stdio: streams.stdio, log, detached: true })
+  const held = hold(instance, claimed, attachments)
+  endBySignal(held)
+  survive(instance, log)
+  const control = await serveControl(directory, held.operations)
+  try {
+    await start(instance)
+    writeDescription(directory, instance.describe())
+    limitTime(instance, request.timeoutMs)
+    await started()
+    held.finish(await untilEnd(instance, log, () => streams.drained()))
+  } finally {
+    await instance.close()
+    await control.close()
+    output.close()
+    await log.flush()
+  }
+}
+
+async function untilEnd(instance: Instance, log: Log, drained: () => Promise<void>): Promise<ExitResult> {
+  try {
+    const result = await instance.wait()
+    await instance.close()
+    await drained()
+    return result
+  } catch (error) {
+    log.error('a fault of ours at the end of the instance', { error })
+    return { exitCode: EXIT.cloisterFailed, report: `Cloister failed at the end: ${(error as Error).message}` }
+  }
+}
+
+/** What never ran is an error of whoever asked for it, and leaves no record. */
+async function start(instance: Instance): Promise<void> {
+  await instance.start()
+  const ended = await Promise.race([
+    instance.wait(),
+    new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined))),
+  ])
+  if (ended?.report !== undefined && NEVER_RAN.includes(ended.exitCode)) {
+    throw new CloisterError(ended.report, { exitCode: ended.exitCode })
+  }
+}
+
+/** Its host name is its name, unless the user said otherwise. */
+const named = (spec: RunSpec, name: string): RunSpec => ({
+  ...spec,
+  name,
+  env: spec.env.map((entry) => (entry === 'HOSTNAME=' ? `HOSTNAME=${name}` : entry)),
+})
+
+/** Bounded, and closed by the caller's end of the line. */
+async function readAll(connection: Socket): Promise<string> {
+  let text = ''
+  for await (const bytes of connection.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+    text += bytes as string
+    if (text.endsWith('\n')) return text
+  }
+  throw new CloisterError('Cannot start: the request was cut short.')
+}
+
+/** From here on standard output and error are a file of the instance's directory. */
+function logFile(directory: string): (line: string) => void {
+  const fd = openSync(join(directory, LOG_FILE), 'a', 0o600)
+  for (const stream of [1, 2]) duplicate(fd, stream)
+  closeSync(fd)
+  let size = 0
+  return (line) => {
+    size += line.length
+    if (size <= LOG_MAX) writeSync(2, line)
+  }
+}
+
+function limitTime(instance: Instance, timeoutMs: number | undefined): void {
+  if (timeoutMs === undefined) return
+  const result: ExitResult = {
+    exitCode: EXIT.timeout,
+    report: `The time limit of ${timeoutMs / 1000} s is over (--timeout): the program was ended.`,
+  }
+  setTimeout(() => instance.kill(result), timeoutMs).unref()
+}
+
+/** Caught for good: while the end is being written down no signal is to cut that short. */
+function endBySignal(held: Held): void {
+  const stop = () => held.stop(SHUTDOWN_GRACE_MS)
+  const ignore = () => {}
+  const signals = { SIGTERM: stop, SIGINT: stop, SIGHUP: ignore, SIGQUIT: ignore } as const
+  for (const [signal, listener] of Object.entries(signals)) process.on(signal, listener)
+}
+
+/** An error of ours ends this instance, with its reason. */
+function survive(instance: Instance, log: Log): void {
+  const onFault = (error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error)
+    log.error('a fault of ours ends the instance', { error })
+    instance.kill({ exitCode: EXIT.cloisterFailed, report: `Cloister failed while the program ran: ${message}` })
+  }
+  process.on('uncaughtException', onFault)
+  process.on('unhandledRejection', onFault)
+}

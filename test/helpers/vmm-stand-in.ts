@@ -1,0 +1,24 @@
+/**
+ * A process in the control group of a VMM: `node vmm-stand-in.js DIRECTORY NAME stay|hog|leave [detached|foreground]`.
+ * `hog` takes all memory that it gets, `leave` goes out of the group again and says what is left of it.
+ */
+import { joinVmmCgroup } from '../../src/unikernel/vmm-cgroup.ts'
+
+const [directory = '', name = '', what = '', how = 'detached'] = process.argv.slice(2)
+const facts = { name, directory, memoryBytes: 16 * 2 ** 20, cpus: 1 }
+const group = joinVmmCgroup(facts, how === 'detached', (line) => process.stdout.write(`${line}\n`))
+const say = () => process.stdout.write(`${JSON.stringify({ limits: group.joined?.cgroup.limits() ?? null })}\n`)
+say()
+if (what === 'leave') {
+  group.remove()
+} else if (what === 'hog') {
+  const hoard: Buffer[] = []
+  for (;;) hoard.push(Buffer.alloc(2 ** 20, 1))
+} else {
+  const look = setInterval(() => {
+    if (!group.joined) return
+    if (how === 'foreground') say()
+    clearInterval(look)
+  }, 10)
+  setTimeout(() => {}, 60_000)
+}
