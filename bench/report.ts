@@ -1,7 +1,9 @@
-/** How every benchmark here prints: one table of summaries, ratios against the first row's peer, or `--json`. */
+/** How every script here takes turns and prints: the rounds and the table of `cloister bench`, or `--json`. */
 import { cpus, release } from 'node:os'
-import Table from 'cli-table3'
-import { pairwiseRatios, type Summary, summarize } from '../src/compare/statistics.ts'
+import { measurement } from '../src/bench/measurement.ts'
+import { interleave } from '../src/bench/rounds.ts'
+import { measurementTable } from '../src/cli/bench-table.ts'
+import { print } from '../src/cli/terminal.ts'
 
 export interface Candidate {
   readonly name: string
@@ -17,31 +19,34 @@ export interface Report {
   readonly candidates: readonly Candidate[]
 }
 
-const figure = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(2))
-const cells = ({ min, median, p95 }: Summary) => [min, median, p95].map(figure)
+export interface Player {
+  readonly name: string
+  readonly measure: () => number | Promise<number>
+}
+
+/** Every player once a round, in an order shuffled anew for each; the first rounds warm up and do not count. */
+export async function takeTurns(
+  players: readonly Player[],
+  { runs, warmups }: { readonly runs: number; readonly warmups: number },
+): Promise<Candidate[]> {
+  const entrants = players.map(({ name, measure }) => ({
+    contender: { name, kind: 'part', what: name } as const,
+    measure: async () => ({ value: await measure() }),
+  }))
+  const { taken, failed } = await interleave(entrants, { runs, warmups, seed: 1, progress: () => {} })
+  if (failed[0]) throw new Error(`${failed[0].name}: ${failed[0].reason}`)
+  return taken.map(({ contender, values }) => ({ name: contender.name, values: values.map(({ value }) => value!) }))
+}
 
 export function printReport({ title, unit, peer, candidates }: Report): void {
-  const reference = candidates.find(({ name }) => name === peer)
-  const rows = candidates.map(({ name, values }) => ({
-    name,
-    summary: summarize(values),
-    ratio: reference && reference.name !== name ? pairwiseRatios(values, reference.values) : undefined,
-  }))
+  const rows = candidates.map(({ name, values }) => ({ contender: name, samples: values }))
+  const measured = measurement({ id: 'all', title, unit: 'ns' }, rows, peer)
   if (process.argv.includes('--json')) {
     const host = { cpu: cpus()[0]?.model, cpus: cpus().length, kernel: release(), node: process.version }
-    process.stdout.write(`${JSON.stringify({ title, unit, peer, host, rows }, null, 2)}\n`)
+    print(JSON.stringify({ title, unit, peer, host, rows: measured.rows }, null, 2))
     return
   }
-  const table = new Table({
-    head: [unit, 'min', 'median', 'p95', 'runs', `ratio to ${peer}: median (min to p95)`],
-    style: { head: [], border: [] },
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'right'],
-  })
-  for (const { name, summary, ratio } of rows) {
-    const ratioText = ratio ? `${figure(ratio.median)} (${figure(ratio.min)} to ${figure(ratio.p95)})` : ''
-    table.push([name, ...cells(summary), summary.count, ratioText])
-  }
-  process.stdout.write(`${title}\n${table.toString()}\n`)
+  print(measurementTable(measured, { word: unit, scale: 1 }))
 }
 
 /** Rounds asked for by `--rounds N`. */

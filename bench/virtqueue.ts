@@ -8,7 +8,7 @@ import type { VirtioDevice } from '../src/virtio/device.ts'
 import { DriverQueue } from '../test/helpers/driver-queue.ts'
 import { createGuardedMemory } from '../test/helpers/guarded-memory.ts'
 import { MmioDriver } from '../test/helpers/mmio-driver.ts'
-import { printReport, rounds } from './report.ts'
+import { printReport, rounds, takeTurns } from './report.ts'
 
 const QUEUE_SIZE = 256
 const QUEUE_AT = 0x1000
@@ -123,20 +123,15 @@ const bareLoop = (load: Load) => {
 }
 
 const peer = 'bare loop, 1 descriptor, 64 chains a kick'
-const candidates = [
-  { name: peer, run: bareLoop(loads[0]!), values: [] as number[] },
-  ...loads.map((load) => ({ name: load.name, run: throughTransport(load), values: [] as number[] })),
+const players = [
+  { name: peer, measure: bareLoop(loads[0]!) },
+  ...loads.map((load) => ({ name: load.name, measure: throughTransport(load) })),
 ]
-for (let round = -20; round < rounds(60); round++) {
-  for (const { run, values } of candidates) {
-    const value = run()
-    if (round >= 0) values.push(value) // the first ones compile and warm up
-  }
-}
 
 printReport({
   title: 'Descriptor chains through the virtio core (1,000 ns a chain are a million chains a second)',
   unit: 'ns a chain',
   peer,
-  candidates: candidates.map(({ name, values }) => ({ name, values })),
+  // The first ones compile and warm up.
+  candidates: await takeTurns(players, { runs: rounds(60), warmups: 20 }),
 })

@@ -33,6 +33,10 @@ const SET_APART = ['yargs', 'pino']
 const setApart = {
   name: 'set-apart',
   setup({ onResolve }) {
+    onResolve({ filter: /\/report\/(report|comparison-page|bench-page)\.ts$/ }, () => ({
+      path: './report.cjs',
+      external: true,
+    }))
     onResolve({ filter: new RegExp(`^(${SET_APART.join('|')})$`) }, ({ path }) => ({
       path: `./${path}.cjs`,
       external: true,
@@ -98,6 +102,15 @@ await bundle({
   banner: { js: BUNDLE_URL },
   // What an ES module exports by this name is what require() is to return, as Node has it (docs "Modules: CommonJS").
   footer: { js: "if (module.exports['module.exports']) module.exports = module.exports['module.exports'];" },
+})
+
+// The HTML reports, with the chart library: only `--html` reads them.
+await bundle({
+  ...commonJs,
+  entryPoints: ['src/report/report.ts'],
+  outfile: 'dist/report.cjs',
+  minify: true,
+  sourcemap: false,
 })
 
 // A vCPU's worker thread is a file of its own, found beside the bundle.

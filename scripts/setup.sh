@@ -35,30 +35,37 @@ need /usr/include/linux/kvm.h linux-libc-dev
 need /bin/busybox busybox-static
 need musl-gcc musl-tools
 need qemu-system-x86_64 qemu-system-x86
-command -v runc >/dev/null 2>&1 || command -v crun >/dev/null 2>&1 || missing="$missing runc"
+need strace strace
+# Both: which one works depends on the host's cgroups, and the tests' other host, the lab, is of another kind.
+need runc runc
+need crun crun
 
 # A busybox that is not static would run at no level; Debian has both under one name.
 if [ -x /bin/busybox ] && grep -q /ld-linux /bin/busybox; then missing="$missing busybox-static"; fi
 
-if [ -n "$missing" ]; then
-  install="apt-get install -y --no-install-recommends$missing"
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    say "setup: installing Debian packages:$missing"
-    log=$(mktemp)
-    export DEBIAN_FRONTEND=noninteractive
-    # The lists may be absent or old: they are fetched only when the first try says so.
-    if ! $install >"$log" 2>&1; then
-      say 'setup: fetching package lists'
-      { apt-get update && $install; } >"$log" 2>&1 || {
-        tail -n 5 "$log" >&2
-        say "setup: that failed; going on with what is here. By hand: $install"
-      }
-    fi
-    rm -f "$log"
-  else
-    say "setup: these packages are missing; as root: $install"
+# The lists may be absent or old: they are fetched only when the first try says so. Of two set-ups at once, one waits.
+install() { # PACKAGES
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    say "setup: these packages are missing; as root: apt-get install -y --no-install-recommends$1"
+    return
   fi
-fi
+  say "setup: installing Debian packages:$1"
+  log=$(mktemp)
+  export DEBIAN_FRONTEND=noninteractive
+  apt='apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3'
+  if ! $apt install -y --no-install-recommends $1 >"$log" 2>&1; then
+    say 'setup: fetching package lists'
+    { $apt update && $apt install -y --no-install-recommends $1; } >"$log" 2>&1 || {
+      tail -n 5 "$log" >&2
+      say "setup: that failed; going on with what is here. By hand: apt-get install --no-install-recommends$1"
+    }
+  fi
+  rm -f "$log"
+}
+[ -z "$missing" ] || install "$missing"
+# For one test, of the HTML report, which is skipped without it: 124 MB to fetch, so only where it is asked for.
+if [ "${CHROMIUM:-no}" = yes ] && ! command -v chromium >/dev/null 2>&1; then install ' chromium'; fi
+
 if ! command -v gcc >/dev/null 2>&1 || ! command -v make >/dev/null 2>&1; then
   say 'setup: without gcc and make the guest kernel cannot be built.'
   exit 1

@@ -1,63 +1,83 @@
 /**
- * Runs the tests and counts them: `node scripts/test.js [ava arguments]`. Shows what fails and what is skipped, and
- * ends with `N passed, N failed, N skipped`, counted from the runner's own TAP lines. Fails when a test fails, when
- * the runner does, when nothing ran, and when tests were skipped for want of a KVM that works.
+ * Runs the tests and counts them: `node scripts/test.js [--lab=yes|no|only|all] [ava arguments]`. Shows what fails and
+ * what is skipped, and ends with `N passed, N failed, N skipped`, counted from the runner's own TAP lines. Fails when a
+ * test fails, when the runner does, when nothing ran, and when tests were skipped for want of a KVM that works.
+ *
+ * `--lab` is about the SVM lab (docs/svm-lab.md): the short set there as well as all tests here (yes), all tests here
+ * (no), the short set alone (only), all guest tests there or the files given (all). Without it, the tests here.
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { guestTests } from './lab/test-sets.js'
+import { runInLab } from './lab/tests.js'
+import { tapReader } from './tap.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const SKIPPED_FOR_KVM = /\(skipped: .*kvm/i
+const PROGRESS_MS = 30_000
 
 const say = (line) => process.stdout.write(`${line}\n`)
-const count = { passed: 0, failed: 0, skipped: 0 }
-let skippedForKvm = 0
-let showing = true
-let bailedOut = false
 
-const { NODE_EXTRA_CA_CERTS: _unused, ...env } = process.env
-const ava = spawn(
-  process.execPath,
-  ['--', `${root}node_modules/ava/entrypoints/cli.mjs`, '--tap', ...process.argv.slice(2)],
-  {
+async function runHere(run, avaArguments) {
+  const { NODE_EXTRA_CA_CERTS: _unused, ...env } = process.env
+  const cli = `${root}node_modules/ava/entrypoints/cli.mjs`
+  const ava = spawn(process.execPath, ['--', cli, '--tap', ...avaArguments], {
     cwd: root,
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
-  },
-)
+  })
+  const closed = new Promise((resolve) => ava.once('close', (code) => resolve(code ?? 1)))
+  for await (const line of createInterface({ input: ava.stdout })) run.read(line)
+  const status = await closed
 
-for await (const line of createInterface({ input: ava.stdout })) {
-  const result = /^(not )?ok \d+ - (.*)$/.exec(line)
-  if (result) {
-    const [, not, title] = result
-    showing = Boolean(not)
-    if (not) {
-      count.failed++
-      say(`✗ ${title}`)
-    } else if (/# SKIP/i.test(title)) {
-      count.skipped++
-      if (SKIPPED_FOR_KVM.test(title)) skippedForKvm++
-      say(`- ${title}`)
-    } else count.passed++
-    continue
+  if (status !== 0 && run.failed === 0) run.problems.push(`the test runner ended with status ${status}`)
+  if (run.bailedOut) run.problems.push('the test runner gave up')
+  if (run.skippedForKvm > 0) {
+    const { whyNoKvm } = await import(`${root}build/test/helpers/kvm.js`)
+    const tests = `${run.skippedForKvm} tests`
+    if (whyNoKvm === undefined) run.problems.push(`${tests} were skipped for want of a KVM that works`)
+    else say(`${tests} need a KVM that makes VMs, and this one does not: ${whyNoKvm}`)
   }
-  if (/^Bail out!/.test(line)) bailedOut = true
-  if (/^(TAP version|\d+\.\.\d+|# (tests|pass|skip|fail) )/.test(line)) continue
-  // What follows a failed test, and what the tests themselves printed.
-  if (showing) say(line)
 }
-const status = ava.exitCode ?? (await new Promise((resolve) => ava.once('close', (code) => resolve(code ?? 1))))
 
-const problems = []
-if (status !== 0 && count.failed === 0) problems.push(`the test runner ended with status ${status}`)
-if (bailedOut) problems.push('the test runner gave up')
-if (count.passed === 0) problems.push('no test passed')
-if (skippedForKvm > 0) {
-  const { whyNoKvm } = await import(`${root}build/test/helpers/kvm.js`)
-  if (whyNoKvm === undefined) problems.push(`${skippedForKvm} tests were skipped for want of a KVM that works`)
-  else say(`${skippedForKvm} tests need a KVM that makes VMs, and this one does not: ${whyNoKvm}`)
+const [mode, ...avaArguments] = process.argv[2]?.startsWith('--lab=')
+  ? [process.argv[2].slice('--lab='.length), ...process.argv.slice(3)]
+  : ['none', ...process.argv.slice(2)]
+if (!['none', 'yes', 'no', 'only', 'all'].includes(mode)) {
+  say(`--lab=${mode}: it is yes, no, only or all.`)
+  process.exit(2)
 }
-for (const problem of problems) say(`Tests: ${problem}.`)
-say(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
-process.exit(status !== 0 || problems.length > 0 || count.failed > 0 ? 1 : 0)
+const inLab = ['yes', 'only', 'all'].includes(mode)
+const here = tapReader({ say })
+const lab = tapReader({ say, prefix: 'lab: ' })
+const skipLab = (why) => {
+  say(`- lab: the ${mode === 'all' ? 'guest tests' : 'short set'} (skipped: ${why})`)
+  lab.skipped++
+}
+
+const progress = setInterval(() => {
+  const counts = [
+    mode === 'all' || mode === 'only' ? [] : `${here.passed} passed`,
+    inLab ? `${lab.passed} in the lab` : [],
+  ]
+  say(`… ${counts.flat().join(', ')} so far`)
+}, PROGRESS_MS)
+
+const tests = mode === 'only' || mode === 'all' ? undefined : runHere(here, avaArguments)
+if (process.env.LAB_AFTER) await tests
+if (mode === 'no') skipLab('LAB=no')
+if (inLab) {
+  const files = mode === 'all' ? (avaArguments.length > 0 ? avaArguments : guestTests()) : undefined
+  const unavailable = await runInLab(lab, { say, files })
+  if (unavailable !== undefined) skipLab(unavailable)
+}
+await tests
+clearInterval(progress)
+
+const problems = [...here.problems, ...lab.problems]
+if (here.passed + lab.passed === 0) problems.push('no test passed')
+for (const problem of problems) say(`✗ ${problem}.`)
+// What went wrong with a run counts as well: the last line of a run that failed never says that nothing did.
+const failed = here.failed + lab.failed + problems.length
+say(`${here.passed + lab.passed} passed, ${failed} failed, ${here.skipped + lab.skipped} skipped`)
+process.exit(failed > 0 ? 1 : 0)

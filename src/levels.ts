@@ -2,7 +2,8 @@
  * The isolation levels by name. A level is loaded when it is asked for: a container needs no KVM, and the other
  * way round.
  */
-import type { Instance, Stdio } from './instance/instance.ts'
+import type { ExitResult, Instance, Stdio } from './instance/instance.ts'
+import type { InstanceRecord } from './instance/record.ts'
 import type { Isolation, RunSpec } from './instance/run-spec.ts'
 import type { Log } from './log.ts'
 
@@ -17,6 +18,8 @@ export interface InstanceContext {
 
 export interface Level {
   create(spec: RunSpec, context: InstanceContext): Instance
+  /** How an instance whose Cloister process died ended, where the host knows; asked before its sweep. */
+  crash?(record: InstanceRecord): ExitResult | undefined
   /** Releases what the host still holds for an instance whose Cloister process died. @returns what that was, in words. */
   sweep(name: string, directory: string): Promise<readonly string[]>
   /** Ends this process. */
@@ -27,24 +30,29 @@ const LEVELS: Readonly<Record<Isolation, () => Promise<Level>>> = {
   container: async () => {
     const { createContainer, sweepContainer } = await import('./container/container.ts')
     return {
-      create: (spec, { directory, stdio, log }) => createContainer(spec, { directory, stdio, log: lines(log) }),
+      create: (spec, { directory, stdio, log }) =>
+        createContainer(spec, { directory, stdio, log: lines(log), warn: (line) => log.warn(line) }),
       sweep: sweepContainer,
       leave: (status) => process.exit(status),
     }
   },
   unikernel: async () => {
     const { createUnikernel } = await import('./unikernel/unikernel.ts')
+    const { sweepVmmCgroup, vmmCrash } = await import('./unikernel/vmm-cgroup.ts')
     const { exitNow } = await import('../kvm-bindings/ffi.ts')
     const { openTrace } = await import('./trace-output.ts')
     return {
-      create: (spec, { stdio, log }) =>
+      create: (spec, { directory, stdio, log, detached = false }) =>
         createUnikernel(spec, {
           stdio,
+          directory,
+          detached,
           log: lines(log),
           ...(spec.trace === undefined ? {} : { trace: openTrace(spec.trace.file) }),
         }),
+      crash: ({ name, directory, config }) => vmmCrash(name, directory, config.spec.memoryBytes),
       // A VM is a few descriptors and mappings of its VMM process: the host kernel released them with it.
-      sweep: async () => [],
+      sweep: sweepVmmCgroup,
       // process.exit waits for pool threads, and one that some fault left inside a call would never come back.
       leave: (status) => {
         process.emit('exit', status)

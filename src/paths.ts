@@ -16,3 +16,6 @@ export const unikernelPath = join(packageRoot, 'guest-kernel/build/unikernel.elf
 
 /** The program that `compare` runs inside each level; `make build` makes it. */
 export const probePath = join(packageRoot, 'rootfs/build/probe')
+
+/** The bad neighbour that `compare` runs beside another instance; `make build` makes it. */
+export const attackPath = join(packageRoot, 'rootfs/build/attack')

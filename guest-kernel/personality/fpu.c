@@ -31,6 +31,7 @@ static void measure(void) {
   if (!(regs[2] & 1u << 27)) return; /* OSXSAVE */
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  if ((low & FEATURES_LEGACY) != FEATURES_LEGACY) return; /* nobody set XCR0: XSAVE would leave SSE out */
   features = low & FEATURES_SAVED;
   area_bytes = LEGACY_BYTES + HEADER_BYTES;
   for (uint32_t feature = 2; feature < 8; feature++) {

@@ -1,14 +1,18 @@
 /**
  * Runs a command in the SVM lab: `node scripts/lab/run.js [--timeout SECONDS] [COMMAND]`. QEMU emulates an AMD processor
  * with SVM; the Linux in it has kvm_amd and sees this host's files, read-only. Standard streams and exit status are the
- * command's; 124 when the time was over, 125 when the lab failed. Without a command, a shell. docs/svm-lab.md
+ * command's; 124 when the time was over, 125 when the lab failed, 77 where it cannot be had. Without a command, a
+ * shell. docs/svm-lab.md
  */
 import { spawn, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const TIMED_OUT = 124
 const FAILED = 125
+const UNAVAILABLE = 77
+const QEMU = 'qemu-system-x86_64'
 /** Each a socket between QEMU and us: the serial console, and ports of a virtio-serial device. */
 const PORTS = ['stdin', 'stdout', 'stderr', 'status']
 const STREAMS = [...PORTS, 'console']
@@ -27,9 +31,9 @@ const command = positionals.join(' ')
 const interactive = command === ''
 
 const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`
-const fail = (why) => {
+const fail = (why, status = FAILED) => {
   process.stderr.write(`lab: ${why}\n`)
-  process.exit(FAILED)
+  process.exit(status)
 }
 
 /** The environment is the lab's own but for a few words; NODE_EXTRA_CA_CERTS costs seconds there. */
@@ -48,7 +52,7 @@ function files() {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    if (status !== 0) process.exit(FAILED) // it has said why
+    if (status !== 0) process.exit(status === UNAVAILABLE ? UNAVAILABLE : FAILED) // it has said why
     return stdout.trim()
   }
   const kernel = output('kernel.sh')
@@ -77,11 +81,19 @@ function machine({ kernel, initramfs }) {
 
 if (interactive && !process.stdin.isTTY) fail('a shell needs a terminal, and this is none: give a command.')
 
-// QEMU dies with this process, however it dies.
-const qemu = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...machine(files())], {
+for (const [program, debianPackage] of [
+  [QEMU, 'qemu-system-x86'],
+  ['setpriv', 'util-linux'],
+]) {
+  const found = process.env.PATH?.split(':').some((folder) => existsSync(`${folder}/${program}`))
+  if (!found) fail(`${program} is missing (apt-get install ${debianPackage}).`, UNAVAILABLE)
+}
+
+// It dies with this process, however that dies.
+const qemu = spawn('setpriv', ['--pdeathsig', 'KILL', QEMU, ...machine(files())], {
   stdio: interactive ? 'inherit' : ['ignore', 'ignore', 'inherit', ...STREAMS.map(() => 'pipe')],
 })
-qemu.on('error', (error) => fail(`${error.message}. Debian's qemu-system-x86 and util-linux have what it takes.`))
+qemu.on('error', (error) => fail(error.message))
 
 let ended
 const end = (status) => {
@@ -99,6 +111,10 @@ for (const [signal, number] of [
 ]) {
   process.on(signal, () => end(128 + number))
 }
+
+// A parent that has a channel to this process ends it by ending.
+process.once('disconnect', () => end(FAILED))
+process.channel?.unref()
 
 let said = ''
 if (!interactive) {

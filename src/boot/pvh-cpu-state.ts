@@ -4,7 +4,7 @@
  */
 import type { Gpa } from '../memory/guest-memory.ts'
 
-export interface Segment {
+interface Segment {
   readonly base: bigint
   readonly limit: number
   readonly selector: number
@@ -51,7 +51,7 @@ const CR0_PE_ET = 0x11n
 /** Bit 1 of RFLAGS is always 1; interrupts are off. */
 const RFLAGS_RESET = 0x2n
 
-export const pvhSegments = {
+const pvhSegments = {
   cs: segment({ selector: CODE_SELECTOR, type: CODE_EXECUTE_READ_ACCESSED }),
   ds: segment({ selector: DATA_SELECTOR, type: DATA_READ_WRITE_ACCESSED }),
   es: segment({ selector: DATA_SELECTOR, type: DATA_READ_WRITE_ACCESSED }),
@@ -62,11 +62,10 @@ export const pvhSegments = {
   ldt: segment({ type: LDT, s: 0, db: 0, g: 0, present: 0, limit: 0, unusable: 1 }),
 } as const
 
-export const pvhControlRegisters = { cr0: CR0_PE_ET, cr2: 0n, cr3: 0n, cr4: 0n, cr8: 0n, efer: 0n } as const
+const pvhControlRegisters = { cr0: CR0_PE_ET, cr2: 0n, cr3: 0n, cr4: 0n, cr8: 0n, efer: 0n } as const
 
-/** General registers at entry. */
-export const pvhRegisters = (entry: number, startInfo: Gpa) => ({
-  rip: BigInt(entry),
-  rbx: BigInt(startInfo),
-  rflags: RFLAGS_RESET,
+/** Everything that is set before a PVH kernel's first instruction. */
+export const pvhEntryState = (entry: number, startInfo: Gpa) => ({
+  sregs: { ...pvhSegments, ...pvhControlRegisters },
+  regs: { rip: BigInt(entry), rbx: BigInt(startInfo), rflags: RFLAGS_RESET },
 })

@@ -19,7 +19,7 @@ export function presentBench(result: BenchResult): string {
           ['CONTENDER', ''],
           contenders.map(({ name, what }) => [name, what]),
         ),
-    ...measurements.map(measurementTable),
+    ...measurements.map((measurement) => measurementTable(measurement)),
     ...(growth.length === 0 ? [] : [growthTable(growth)]),
     ...(unavailable.length === 0
       ? []
@@ -34,7 +34,12 @@ export function presentBench(result: BenchResult): string {
 }
 
 const MIB = 2 ** 20
-const UNITS: Readonly<Record<Unit, { readonly word: string; readonly scale: number }>> = {
+interface UnitWords {
+  readonly word: string
+  readonly scale: number
+}
+
+const UNITS: Readonly<Record<Unit, UnitWords>> = {
   ms: { word: 'ms', scale: 1 },
   ns: { word: 'ns', scale: 1 },
   bytes: { word: 'MiB', scale: MIB },
@@ -43,8 +48,10 @@ const UNITS: Readonly<Record<Unit, { readonly word: string; readonly scale: numb
 /** Three digits that count, and no more than a person reads. */
 const figure = (value: number): string => value.toFixed(Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2)
 
-function measurementTable({ title, unit, reference, rows }: Measurement): string {
-  const { word, scale } = UNITS[unit]
+export function measurementTable(
+  { title, unit, reference, rows }: Measurement,
+  { word, scale }: UnitWords = UNITS[unit],
+): string {
   const hasP95 = rows.every(({ summary }) => summary.p95 !== undefined)
   const high = (spread: Spread) => (hasP95 ? spread.p95! : spread.max)
   const ratioText = ({ ratio }: MeasurementRow) =>

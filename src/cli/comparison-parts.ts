@@ -17,6 +17,7 @@ import type {
   Spread,
   TimeComparison,
 } from '../compare/comparison.ts'
+import { EXIT } from '../errors.ts'
 import { renderTable } from './table.ts'
 
 type Levels = Comparison['levels']
@@ -71,12 +72,13 @@ export function memoryTable({ hostNoiseBytes, levels }: MemoryComparison, names:
     ['with its share of shared pages', ...further('proportionalBytes')],
     [`host's own view, which wanders by ${mib(hostNoiseBytes)} alone`, ...further('hostBytes')],
     ['host processes', ...names.map((name) => String(Math.round(levels[name]?.processesPerInstance ?? 0)))],
-    ['measured with so many at rest', ...names.map((name) => instances(levels[name]?.points))],
+    ['measured with so many at rest', ...names.map((name) => sizes(levels[name]?.points))],
   ]
   return renderTable(['MEMORY of one further instance at rest, MiB', ...names], rows)
 }
 
-const instances = (points: DensityOfLevel['points'] = []) => points.map((point) => point.instances).join(' ')
+const sizes = (points: DensityOfLevel['points'] = []) =>
+  points.length === 0 ? '' : `${points[0]!.instances} to ${points.at(-1)!.instances}, at ${points.length} sizes`
 
 const STOPPED_BY: Readonly<Record<DensityOfLevel['stoppedBy'], string>> = {
   slope: 'the slope was known',
@@ -133,22 +135,26 @@ const seenWords = (seen: Seen | undefined, expected: string) =>
 export function isolationTable({ findings, systemCalls }: IsolationComparison, names: Levels): string {
   const calls = (party: 'program' | 'around', words: (calls: CallsOfParty) => string) =>
     names.map((name) => (systemCalls[name] ? words(systemCalls[name][party]) : ''))
-  const seen = ({ traced, notTracedBecause }: CallsOfParty) =>
-    traced ? String(traced.distinct) : `unknown: ${notTracedBecause}`
+  const seen = ({ traced }: CallsOfParty) => (traced ? String(traced.distinct) : 'not traced')
   const allowed = ({ allowed, policy }: CallsOfParty) => (allowed === null ? policy : String(allowed))
-  return renderTable(
-    ['ISOLATION seen from inside (✓ as expected)', ...names],
+  const reasons = names.flatMap((name) => {
+    const { program, around } = systemCalls[name] ?? {}
+    return [program?.notTracedBecause, around?.notTracedBecause].filter((reason) => reason !== undefined)
+  })
+  const table = renderTable(
+    ['ISOLATION from inside (✓ as expected)', ...names],
     [
       ...findings.map(({ question, expected, seen }) => [
         question,
         ...names.map((name) => seenWords(seen[name], expected[name])),
       ]),
-      ['host system calls allowed to the program', ...calls('program', allowed)],
-      ['  of which it made under load', ...calls('program', seen)],
-      ['  allowed to what runs around it (VMM, runtime)', ...calls('around', allowed)],
-      ['  of which they made meanwhile', ...calls('around', seen)],
+      ['host system calls the program may make', ...calls('program', allowed)],
+      ['  of which it did, under load', ...calls('program', seen)],
+      ['  what runs around it (VMM...) may make', ...calls('around', allowed)],
+      ['  of which it did, meanwhile', ...calls('around', seen)],
     ],
   )
+  return [table, ...[...new Set(reasons)].map((reason) => `Not traced: ${reason}.`)].join('\n')
 }
 
 const ATTACK_WORDS = {
@@ -165,20 +171,21 @@ export function neighbourTable({ trials }: NeighbourComparison, names: Levels): 
       return outcome ? [[ATTACK_WORDS[attack], name, ...outcomeCells(outcome)]] : []
     }),
   )
-  return renderTable(['NEIGHBOUR of a', 'level', 'its rate meanwhile', 'host', 'the attacker'], rows)
+  return renderTable(['NEIGHBOUR of', 'level', 'during / after', 'host', 'the attacker'], rows)
 }
 
-/** A report of ours may be a paragraph. */
 const clipped = (text: string) => (text.length <= WORDS_MOST ? text : `${text.slice(0, WORDS_MOST - 3)}...`)
 const WORDS_MOST = 44
 
 function outcomeCells(outcome: NeighbourOutcome | AttackNotTried): string[] {
   if (!outcome.tried) return ['not tried', '', outcome.reason]
   const { rate, survived, hostIntact, seen, attacker } = outcome
+  // A report of ours may be a paragraph; what the attacker said is short, but of the end of its kernel it says nothing.
+  const told = attacker.exitCode === EXIT.cloisterFailed ? attacker.report : attacker.said
   const part = (of: number | null) => (of === null || !rate.before ? '?' : `${Math.round((of / rate.before) * 100)} %`)
   return [
-    survived ? `${part(rate.during)}, then ${part(rate.after)}` : 'did not survive',
-    hostIntact ? 'intact' : 'NOT INTACT',
-    `${seen.asExpected ? '✓' : '✗'} ${attacker.exitCode}: ${clipped(attacker.report || attacker.said || 'said nothing')}`,
+    survived ? `${part(rate.during)} / ${part(rate.after)}` : 'NOT ALIVE',
+    hostIntact ? 'intact' : 'HURT',
+    `${seen.asExpected ? '✓' : '✗'} ${attacker.exitCode}: ${clipped(told.replace(/^The guest died: /, '') || 'said nothing')}`,
   ]
 }

@@ -21,7 +21,8 @@ export function presentComparison(comparison: Comparison): string {
     neighbours && neighbourTable(neighbours, levels),
   ].filter((table) => table !== undefined)
   const title = `${command.join(' ')}   (instances of ${formatSize(memoryBytes)}; measured in ${took})`
-  return [title, ...tables, outcome(comparison)].join('\n\n')
+  const verdict = outcome(comparison)
+  return [title, ...tables, ...(verdict === '' ? [] : [verdict])].join('\n\n')
 }
 
 function outcome({ levels, unavailable, time }: Comparison): string {

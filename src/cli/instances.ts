@@ -5,11 +5,14 @@ import { type InstanceRecord, isLive } from '../instance/record.ts'
 import { claimRunRoot } from '../instance/state-root.ts'
 import { InstanceStore } from '../instance/store.ts'
 import type { CommandContext } from './command.ts'
+import { createProgress } from './progress.ts'
 import { sweepOrphans } from './sweep.ts'
 import { print, printError } from './terminal.ts'
 
 /** Instances that are asked at the same time. */
 const AT_ONCE = 16
+/** After this a person at a terminal is told what is waited for. */
+const PATIENCE_MS = 1000
 
 /** The store, after what crashed was noticed. */
 export async function openStore({ log }: CommandContext): Promise<InstanceStore> {
@@ -67,7 +70,7 @@ export async function forEachNamed(
   let status = 0
   const each = [...new Set(names)]
   for (let at = 0; at < each.length; at += AT_ONCE) {
-    for (const outcome of await Promise.allSettled(each.slice(at, at + AT_ONCE).map(work))) {
+    for (const outcome of await patiently(each.slice(at, at + AT_ONCE), work)) {
       if (outcome.status === 'rejected') {
         sayFault(outcome.reason)
         status = 1
@@ -75,6 +78,21 @@ export async function forEachNamed(
     }
   }
   return status
+}
+
+/** Tells a person at a terminal what takes so long. */
+async function patiently<T>(names: readonly string[], work: (name: string) => Promise<T>) {
+  const waiting = new Set(names)
+  const progress = createProgress({ silent: process.stderr.isTTY !== true })
+  let told = false
+  const telling = setInterval(() => {
+    told = true
+    progress.tell(`waiting for ${[...waiting].join(', ')}`)
+  }, PATIENCE_MS)
+  const outcomes = await Promise.allSettled(names.map((name) => work(name).finally(() => waiting.delete(name))))
+  clearInterval(telling)
+  if (told) progress.end()
+  return outcomes
 }
 
 function sayFault(error: unknown): void {

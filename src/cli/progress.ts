@@ -22,7 +22,7 @@ function oneLine(): Progress {
   return {
     tell(part, step) {
       const line = step === undefined ? part : `${part}: ${step}`
-      write(`${CLEAR_LINE}${line.slice(0, (process.stderr.columns ?? 80) - 1)}`)
+      write(`${CLEAR_LINE}${line.slice(0, (process.stderr.columns || 80) - 1)}`)
     },
     end: () => write(CLEAR_LINE),
   }

@@ -1,5 +1,6 @@
 /** What a crash of ours left behind is noticed by the next command, said, and cleaned. */
 import { closeSync, constants, openSync } from 'node:fs'
+import type { ExitResult } from '../instance/instance.ts'
 import type { InstanceStore, Orphan } from '../instance/store.ts'
 import { loadLevel } from '../levels.ts'
 import type { Log } from '../log.ts'
@@ -29,12 +30,14 @@ export async function sweepOrphans(store: InstanceStore, log: Log, options: { qu
 async function clean(store: InstanceStore, orphan: Orphan): Promise<Swept> {
   const { record, name } = orphan
   let released: readonly string[] = []
+  let end: ExitResult | undefined
   try {
     if (record) {
       const level = await loadLevel(record.config.spec.isolation)
+      end = level.crash?.(record)
       released = await level.sweep(name, record.directory)
     }
-    store.settle(orphan)
+    store.settle(orphan, end)
     return { instance: name, released }
   } catch (error) {
     return { instance: name, released, error: error as Error }

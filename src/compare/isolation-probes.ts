@@ -8,6 +8,8 @@ import { HostError } from '../errors.ts'
 import type { Isolation } from '../instance/run-spec.ts'
 import { probePath } from '../paths.ts'
 import { startRun } from './child.ts'
+import type { IsolationFinding } from './comparison.ts'
+import { instanceArgs, type Session } from './session.ts'
 
 /** The keys of the probe's answer that are used here; null where the level has no such thing. */
 interface ProbeAnswer {
@@ -24,19 +26,6 @@ interface ProbeAnswer {
   readonly blockDevices: number | null
   readonly writableSysctls: readonly string[] | null
   readonly bootId: string | null
-}
-
-export interface Seen {
-  /** In words. */
-  readonly text: string
-  readonly asExpected: boolean
-}
-
-export interface IsolationFinding {
-  readonly question: string
-  /** What each level promises. */
-  readonly expected: Record<Isolation, string>
-  readonly seen: Partial<Record<Isolation, Seen>>
 }
 
 interface Probe {
@@ -56,7 +45,7 @@ const PROBES: readonly Probe[] = [
   {
     question: 'kernel that answers uname',
     expected: { container: "the host's", unikernel: 'its own' },
-    words: (answer) => (answer.release === release() ? `the host's, ${answer.release}` : `its own, ${answer.release}`),
+    words: (answer) => (answer.release === release() ? `host's, ${answer.release}` : `own, ${answer.release}`),
     holds: {
       container: (answer) => answer.release === release(),
       unikernel: (answer) => answer.release !== release(),
@@ -108,13 +97,13 @@ const PROBES: readonly Probe[] = [
     holds: always((answer) => !answer.blockDevices),
   },
   {
-    question: 'capabilities on the kernel that answers',
+    question: 'capabilities on that kernel',
     expected: { container: "a few, on the host's kernel", unikernel: 'no host capability to have' },
     words: (answer) => count(answer.capabilityCount),
     holds: { container: (answer) => (answer.capabilityCount ?? 99) < 20, unikernel: () => true },
   },
   {
-    question: 'system-call filter in front of that kernel',
+    question: 'system-call filter before that kernel',
     expected: { container: 'filter', unikernel: 'none: no call reaches the host' },
     words: (answer) => answer.seccomp ?? 'none',
     holds: { container: (answer) => answer.seccomp === 'filter', unikernel: () => true },
@@ -125,36 +114,32 @@ const PROBES: readonly Probe[] = [
 const sharesHostMounts = ({ mounts }: ProbeAnswer) =>
   mounts !== null && mounts === readFileSync('/proc/self/mounts', 'utf8').trimEnd().split('\n').length
 
-export async function probeIsolation(
-  levels: readonly Isolation[],
-  memory: string,
-  abort?: AbortSignal,
-): Promise<IsolationFinding[]> {
+export async function probeIsolation(session: Session): Promise<IsolationFinding[]> {
   const answers = new Map<Isolation, ProbeAnswer>()
-  for (const level of levels) answers.set(level, await askProbe(level, memory, abort))
+  for (const level of session.levels) {
+    session.progress('isolation', `what a ${level} sees`)
+    answers.set(level, await askProbe(level, session))
+  }
   return PROBES.map(({ question, expected, words, holds }) => ({
     question,
     expected,
     seen: Object.fromEntries(
-      levels.map((level) => {
-        const answer = answers.get(level)!
-        return [level, { text: words(answer), asExpected: holds[level](answer) }]
-      }),
+      [...answers].map(([level, answer]) => [level, { text: words(answer), asExpected: holds[level](answer) }]),
     ),
   }))
 }
 
 const ANSWER_MAX = 64 * 1024
 
-async function askProbe(isolation: Isolation, memory: string, abort?: AbortSignal): Promise<ProbeAnswer> {
-  const args = ['--rm', '--isolation', isolation, '--memory', memory, probePath, 'isolation']
+async function askProbe(isolation: Isolation, { memoryBytes, abort }: Session): Promise<ProbeAnswer> {
+  const args = [...instanceArgs(isolation, memoryBytes), probePath, 'isolation']
   const child = startRun(args, { stdin: 'ignore', abort })
   let answer = ''
   child.process.stdout!.on('data', (bytes: Buffer) => {
     answer = (answer + bytes.toString()).slice(0, ANSWER_MAX)
   })
   const exitCode = await child.ended
-  abort?.throwIfAborted()
+  abort.throwIfAborted()
   if (exitCode !== 0) {
     throw new HostError(
       `Cannot probe the isolation of a ${isolation}: the probe ended with status ${exitCode}. ${child.errors()}`,

@@ -8,25 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Isolation } from '../instance/run-spec.ts'
 import { startRun } from './child.ts'
+import type { Mark, Span, TimeSample } from './comparison.ts'
 
-export const PHASE_NAMES = [
-  'process',
-  'created',
-  'entered',
-  'kernelReady',
-  'programStarted',
-  'firstOutput',
-  'exit',
-] as const
-export type PhaseName = (typeof PHASE_NAMES)[number]
-
-export interface Sample {
-  readonly exitCode: number
-  /** Milliseconds from the request (the spawn) to each mark; a level that cannot see a mark leaves it out. */
-  readonly marksMs: Partial<Record<PhaseName, number>>
-  /** sha256 of the program's standard output: the levels must agree. */
-  readonly outputDigest: string
-  readonly outputBytes: number
+export interface Run extends TimeSample {
   /** The end of standard error, for messages. */
   readonly errors: string
 }
@@ -41,7 +25,7 @@ export async function runOnce(
   isolation: Isolation,
   args: readonly string[],
   abort?: AbortSignal,
-): Promise<Sample | Refusal> {
+): Promise<Run | Refusal> {
   const directory = mkdtempSync(join(tmpdir(), 'cloister-compare-'))
   const phasesFile = join(directory, 'phases.json')
   try {
@@ -60,26 +44,58 @@ export async function runOnce(
       hash.update(bytes)
     })
     const exitCode = (await child.ended) ?? -1
-    const exited = process.hrtime.bigint()
+    const gone = process.hrtime.bigint()
     abort?.throwIfAborted()
-    const since = (mark: bigint | undefined) => (mark === undefined ? undefined : Number(mark - requested) / 1e6)
     const inside = readPhases(phasesFile)
     if (!inside) return { refused: withoutName(child.errors()) || `it ended with status ${exitCode} and no word why` }
-    const marks: Record<PhaseName, number | undefined> = {
-      process: since(inside.process),
-      created: since(inside.created),
-      // An OCI runtime is started in the moment that its bundle is written: a mark of its own would say nothing.
-      entered: isolation === 'container' ? undefined : since(inside.entered),
-      kernelReady: since(inside.kernelReady),
-      programStarted: since(inside.programStarted),
-      firstOutput: since(firstOutput),
-      exit: since(exited),
+    const marksMs = since(requested, {
+      process: inside.process,
+      ready: inside.created,
+      entered: inside.entered,
+      kernelReady: inside.kernelReady,
+      program: inside.programStarted,
+      firstOutput,
+      exit: inside.exited,
+      gone,
+    })
+    return {
+      exitCode,
+      marksMs,
+      spansMs: spansOf(marksMs),
+      outputDigest: hash.digest('hex'),
+      outputBytes,
+      errors: withoutName(child.errors()),
     }
-    const marksMs = Object.fromEntries(Object.entries(marks).filter(([, value]) => value !== undefined))
-    return { exitCode, marksMs, outputDigest: hash.digest('hex'), outputBytes, errors: withoutName(child.errors()) }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+type Marks = Partial<Record<Mark, number>>
+
+function since(requested: bigint, marks: Record<Mark, bigint | undefined>): Marks {
+  const entries = Object.entries(marks).filter(([, at]) => at !== undefined)
+  return Object.fromEntries(entries.map(([name, at]) => [name, Number(at! - requested) / 1e6]))
+}
+
+/** Where each span begins and ends; the request is the beginning of all. */
+const SPAN_ENDS: Readonly<Record<Span, readonly [from: Mark | 'request', to: Mark]>> = {
+  requestToReady: ['request', 'ready'],
+  readyToEntered: ['ready', 'entered'],
+  enteredToProgram: ['entered', 'program'],
+  programToExit: ['program', 'exit'],
+  exitToGone: ['exit', 'gone'],
+  requestToFirstOutput: ['request', 'firstOutput'],
+  whole: ['request', 'gone'],
+}
+
+/** A span has a length when both of its ends were seen. */
+export function spansOf(marks: Marks): Partial<Record<Span, number>> {
+  const entries = Object.entries(SPAN_ENDS).flatMap(([span, [from, to]]) => {
+    const [begin, end] = [from === 'request' ? 0 : marks[from], marks[to]]
+    return begin === undefined || end === undefined ? [] : [[span, end - begin] as const]
+  })
+  return Object.fromEntries(entries)
 }
 
 /** The child writes its marks as decimal strings just before it exits; see src/cli/phases-file.ts. */

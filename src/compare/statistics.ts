@@ -1,4 +1,5 @@
 /** What is said of repeated measurements: count, minimum, median, 95th percentile, maximum; and ratios pair by pair. */
+import type { Ratio, Spread } from './comparison.ts'
 
 export interface Summary {
   readonly count: number
@@ -21,3 +22,13 @@ export const pairwiseRatios = (a: readonly number[], b: readonly number[]): Summ
 
 /** With fewer values the 95th percentile is the largest one, and to call it otherwise would claim too much. */
 export const P95_LEAST_COUNT = 20
+
+export function spread(values: readonly number[]): Spread {
+  const { count, min, median, p95, max } = summarize(values)
+  return { count, min, median, ...(count < P95_LEAST_COUNT ? {} : { p95 }), max }
+}
+
+export function ratio(a: readonly number[], b: readonly number[]): Ratio {
+  const { min, median, max } = pairwiseRatios(a, b)
+  return { min, median, max }
+}

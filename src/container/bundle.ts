@@ -39,9 +39,18 @@ export interface BundleFacts {
   /** Mounts of this container beside the system ones. */
   readonly mounts: readonly OciMount[]
   readonly streams: readonly Connection[]
-  readonly cgroupsPath: string
+  /** Undefined where we may not make control groups: there are no limits then. */
+  readonly cgroupsPath: string | undefined
+  /** Resource limits beside the usual ones. */
+  readonly rlimits: readonly Rlimit[]
   /** The hard limit of descriptors that we have ourselves: without CAP_SYS_RESOURCE nobody raises his own. */
   readonly openFilesMax: number
+}
+
+export interface Rlimit {
+  readonly type: string
+  readonly soft: number
+  readonly hard: number
 }
 
 export type OciConfig = ReturnType<typeof ociConfig>
@@ -54,8 +63,7 @@ export const ociConfig = (spec: RunSpec, facts: BundleFacts) => ({
   mounts: [...SYSTEM_MOUNTS, ...facts.mounts],
   linux: {
     namespaces: NAMESPACES.map((type) => ({ type })),
-    cgroupsPath: facts.cgroupsPath,
-    resources: resources(spec),
+    ...(facts.cgroupsPath !== undefined && { cgroupsPath: facts.cgroupsPath, resources: resources(spec) }),
     seccomp: seccompProfile(),
     maskedPaths: MASKED_PATHS,
     readonlyPaths: READ_ONLY_PATHS,
@@ -63,7 +71,7 @@ export const ociConfig = (spec: RunSpec, facts: BundleFacts) => ({
   },
 })
 
-const processConfig = (spec: RunSpec, { streams, openFilesMax }: BundleFacts) => ({
+const processConfig = (spec: RunSpec, { streams, openFilesMax, rlimits }: BundleFacts) => ({
   terminal: false,
   user: { uid: 0, gid: 0 },
   args: initArguments(spec, streams),
@@ -75,6 +83,7 @@ const processConfig = (spec: RunSpec, { streams, openFilesMax }: BundleFacts) =>
   rlimits: [
     { type: 'RLIMIT_NOFILE', soft: Math.min(1024, openFilesMax), hard: openFilesMax },
     { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
+    ...rlimits,
   ],
 })
 

@@ -10,7 +10,6 @@ import { childrenOf, parseOpenFilesMax, readStatus } from '../host/process-statu
 import { SIGKILL, SIGPIPE, send } from '../host/signals.ts'
 import type { ExitResult, Instance, InstanceDescription, Phases, Stdio } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
-import { stateRoots } from '../instance/state-root.ts'
 import { ociConfig } from './bundle.ts'
 import { checkSpec } from './check.ts'
 import { describeContainer } from './describe.ts'
@@ -19,7 +18,9 @@ import { type InitReport, initMount } from './init.ts'
 import { FILES } from './launch.ts'
 import { findObstacle } from './program.ts'
 import { LAYERS, prepareRoot } from './root.ts'
-import { findRuntimes, isHostRefusal, noRuntimeError, type OciRuntime, runtimeRefusals } from './runtime.ts'
+import { explainRefusal, processLimit, rootlessMode, userNamespaceRefusal } from './rootless.ts'
+import { findRuntimes, isHostRefusal, noRuntimeError, type OciRuntime } from './runtime.ts'
+import { notesFile, runtimeNotes } from './runtime-notes.ts'
 import { type RuntimeProcess, startRuntime } from './runtime-process.ts'
 import { type Connection, connectStreams } from './streams.ts'
 import { containerCgroup, containerDirectory, runtimeId } from './sweep.ts'
@@ -32,17 +33,23 @@ export interface ContainerOptions {
   readonly directory: string
   readonly stdio: Stdio
   readonly log?: (line: string) => void
+  /** What the user should know before relying on it. */
+  readonly warn?: (line: string) => void
 }
 
 /** Programs and runtimes alike misbehave with a limit of a thousand million descriptors, which some hosts have. */
 const OPEN_FILES_CAP = 1_048_576
 
+const NO_LIMITS =
+  'without root there is no control group: memory and processors of this container are not limited, and it cannot be paused'
+
 export function createContainer(spec: RunSpec, options: ContainerOptions): Instance {
-  const { stdio, log } = options
+  const { stdio, log, warn } = options
   const phases: Phases = {}
   const directory = containerDirectory(options.directory)
   const layout = readCgroupLayout()
   const cgroup = containerCgroup(spec.name, options.directory, layout)
+  const rootless = rootlessMode()
   const at = (file: string) => join(directory, file)
   const mark = (phase: keyof Phases) => {
     phases[phase] ??= process.hrtime.bigint()
@@ -85,21 +92,21 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     checkSpec(spec)
     const obstacle = findObstacle(spec)
     if (obstacle) return finish(obstacle)
-    if (process.geteuid?.() !== 0) {
-      throw new HostError(`Cannot start container "${spec.name}": containers need root on this host.`, {
-        hint: 'Run the command with sudo, or choose --isolation unikernel, which needs /dev/kvm only.',
-      })
+    const refusal = rootless && userNamespaceRefusal()
+    if (refusal) {
+      throw new HostError(`Cannot start container "${spec.name}" without root: ${refusal.reason}.`, refusal)
     }
+    if (rootless) warn?.(NO_LIMITS)
     const streams = connectStreams(stdio, spec.interactive)
-    const refusals = runtimeRefusals(join(stateRoots().run, 'oci-runtimes.json'))
+    const notes = runtimeNotes(notesFile())
     const refused: { name: string; reason: string }[] = []
     for (const runtime of findRuntimes(layout)) {
-      let reason = refusals.reasonOf(runtime)
+      let reason = notes.reasonOf(runtime)
       if (reason === undefined) {
         reason = await startWith(runtime, streams)
         if (reason === undefined) return
         log?.(`${runtime.name} refuses this host: ${reason}`)
-        refusals.add(runtime, reason)
+        notes.add(runtime, reason)
         await release()
       }
       refused.push({ name: runtime.name, reason })
@@ -121,6 +128,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
         directory,
         memoryBytes: spec.memoryBytes,
         streams,
+        rootless,
       },
       refuse,
     )
@@ -141,7 +149,9 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     const outcome = ending(await ended, report)
     const reason = failureReason(outcome)
     if (!verdict && !report && isHostRefusal(reason)) return reason
-    finish(describeEnd(spec, outcome))
+    const end = describeEnd(spec, outcome)
+    const why = rootless && !report ? explainRefusal(reason) : undefined
+    finish(why ? { ...end, report: `${end.report} ${why[0]!.toUpperCase()}${why.slice(1)}.` } : end)
     return undefined
   }
 
@@ -152,7 +162,11 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     mkdirSync(directory, { mode: 0o700 })
     const mounts = [...prepareRoot(spec, directory), initMount()]
     const openFilesMax = Math.min(parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8')), OPEN_FILES_CAP)
-    const config = ociConfig(spec, { root: at(LAYERS.root), mounts, streams, cgroupsPath: cgroup.path, openFilesMax })
+    const config = ociConfig(spec, {
+      ...{ root: at(LAYERS.root), mounts, streams, openFilesMax },
+      cgroupsPath: rootless ? undefined : cgroup.path,
+      rlimits: rootless ? processLimit() : [],
+    })
     writeFileSync(at(FILES.config), JSON.stringify(config), { mode: 0o600 })
   }
 
@@ -164,11 +178,17 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     launchLog: readIfThere(at(FILES.launchLog)),
   })
 
-  const pids = () => [...new Set([...(runtimeProcess?.pids() ?? []), ...(over ? [] : cgroup.processes())])]
+  /** Processes of the container, process 1 of it among them. */
+  function inside(): number[] {
+    if (over) return []
+    return rootless ? (runtimeProcess?.inside() ?? []) : cgroup.processes()
+  }
+
+  const pids = () => [...new Set([...(runtimeProcess?.pids() ?? []), ...inside()])]
 
   /** By its pid here: the oldest child of the container's process 1, which collects no other before it ends. */
   function programPid(): number | undefined {
-    const init = cgroup.processes().find((pid) => readStatus(pid)?.nsPids.at(-1) === 1)
+    const init = inside().find((pid) => readStatus(pid)?.nsPids.at(-1) === 1)
     return init === undefined ? undefined : childrenOf(init)[0]
   }
 
@@ -199,6 +219,11 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
 
   async function pause(): Promise<void> {
     if (!programStarted) throw new UsageError(`Cannot pause container "${spec.name}": it has not started yet.`)
+    if (rootless) {
+      throw new HostError(`Cannot pause container "${spec.name}": without root it has no control group to freeze.`, {
+        hint: 'Run it with sudo, or choose --isolation unikernel.',
+      })
+    }
     if (!over && !verdict) await cgroup.freezer.freeze()
   }
 
@@ -206,7 +231,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     cgroup.freezer.thaw()
   }
 
-  const usage = () => containerUsage(cgroup, cgroup.processes(), runtimeProcess?.pids() ?? [])
+  const usage = () => containerUsage(cgroup, inside(), runtimeProcess?.pids() ?? [])
 
   const describe = (): InstanceDescription =>
     describeContainer({ spec, cgroup, layout, program: over ? undefined : programPid(), runtime: runtimeUsed })

@@ -9,7 +9,8 @@ import { readStatus } from '../host/process-status.ts'
 import type { InstanceDescription } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
 import { MASKED_PATHS, READ_ONLY_PATHS } from './mounts.ts'
-import { askVersion, type OciRuntime } from './runtime.ts'
+import type { OciRuntime } from './runtime.ts'
+import { notesFile, runtimeNotes } from './runtime-notes.ts'
 import { reachableSyscalls, seccompProfile } from './seccomp.ts'
 import { securityOfContainer } from './security.ts'
 
@@ -25,7 +26,13 @@ export interface ContainerFacts {
 export function describeContainer({ spec, cgroup, layout, program, runtime }: ContainerFacts): InstanceDescription {
   const profile = seccompProfile()
   const details = {
-    ...(runtime && { runtime: { name: runtime.name, path: runtime.path, version: askVersion(runtime) ?? null } }),
+    ...(runtime && {
+      runtime: {
+        name: runtime.name,
+        path: runtime.path,
+        version: runtimeNotes(notesFile()).versionOf(runtime) ?? null,
+      },
+    }),
     controlGroups: { layout: layout.kind, path: cgroup.path, directories: cgroup.directories() },
     limits: cgroup.limits(),
     asked: { memoryBytes: spec.memoryBytes, cpus: spec.cpus },

@@ -7,6 +7,7 @@
  *          └─ init.c             process 1 of the container
  *               └─ the program
  *
+ * For an ordinary user the first step makes a user namespace too (rootless.ts).
  * The overlay and its writable layer are mounted inside that mount namespace and vanish with it. setpriv(1), unshare(1), prctl(2)
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
@@ -14,6 +15,7 @@ import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { builtProgram } from './built.ts'
 import { INIT_DESCRIPTORS } from './init.ts'
+import { type Rootless, userNamespaceArguments } from './rootless.ts'
 import type { OciRuntime } from './runtime.ts'
 import type { Connection } from './streams.ts'
 
@@ -36,12 +38,13 @@ export interface LaunchFacts {
   readonly directory: string
   readonly memoryBytes: number
   readonly streams: readonly Connection[]
+  readonly rootless: Rootless | undefined
 }
 
 /** Where init.c expects its report, in the `stdio` of the child. */
 export const REPORT_FD = 6
 
-export function launch({ runtime, id, directory, memoryBytes, streams }: LaunchFacts): ChildProcess {
+export function launch({ runtime, id, directory, memoryBytes, streams, rootless }: LaunchFacts): ChildProcess {
   const writable = String(Math.floor(memoryBytes * WRITABLE_SHARE))
   const owner = openSync('/proc/self/stat', 'r')
   const nothing = openSync('/dev/null', 'r')
@@ -57,7 +60,12 @@ export function launch({ runtime, id, directory, memoryBytes, streams }: LaunchF
   try {
     return spawn(
       'setpriv',
-      [...GUARD, builtProgram('launch'), directory, writable, ...runtimeCommand(runtime, directory, id)],
+      [
+        ...GUARD,
+        ...userNamespaceArguments(rootless),
+        builtProgram('launch'),
+        ...[directory, writable, ...runtimeCommand(runtime, directory, id, rootless)],
+      ],
       {
         stdio,
         // A session of its own: the terminal's Ctrl-C reaches us alone, and we pass it on once.
@@ -76,9 +84,16 @@ const GUARD = [
   ...['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
 ] as const
 
-function runtimeCommand({ name, path }: OciRuntime, directory: string, id: string): string[] {
+function runtimeCommand(
+  { name, path }: OciRuntime,
+  directory: string,
+  id: string,
+  rootless: Rootless | undefined,
+): string[] {
   const at = (file: string) => join(directory, file)
   const global = ['--root', at(FILES.state), '--log', at(FILES.runtimeLog), '--log-format', 'json']
+  // Otherwise it would try to make a control group as root can, and give up.
+  if (rootless) global.push(...(name === 'runc' ? ['--rootless', 'true'] : ['--cgroup-manager', 'disabled']))
   // runc removes the control group, and with it the count of memory kills, before it tells us that the program ended.
   const keep = name === 'runc' ? ['--keep'] : []
   return [path, ...global, 'run', ...keep, `--preserve-fds=${INIT_DESCRIPTORS}`, '--bundle', directory, id]

@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { HostError } from '../errors.ts'
-import { childrenOf, hasEnded } from '../host/process-status.ts'
+import { childrenOf, descendantsOf, hasEnded } from '../host/process-status.ts'
 import { SIGKILL, SIGSTOP, send } from '../host/signals.ts'
 import { type InitReport, parseReport, REPORT_BYTES } from './init.ts'
 import { type LaunchFacts, launch, REPORT_FD } from './launch.ts'
@@ -18,6 +18,8 @@ export interface RuntimeProcess {
   abandonOutput(): void
   /** unshare and the runtime, as long as they live. */
   pids(): number[]
+  /** What the runtime has started, nearest first. */
+  inside(): number[]
   /** Ends it with everything in its pid namespace. */
   kill(): void
 }
@@ -56,6 +58,7 @@ export function startRuntime(facts: LaunchFacts, onRefused: (error: NodeJS.Errno
     },
     report: Promise.race([readReport(child), failed]),
     pids,
+    inside: () => descendantsOf(pids()[1] ?? 0),
     kill() {
       const [guard] = pids()
       if (guard === undefined) return

@@ -3,7 +3,7 @@
  * which of the two is likelier to work, and one that refuses the host is remembered until the next boot or upgrade.
  */
 import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { HostError } from '../errors.ts'
 import type { CgroupLayout } from '../host/cgroup-layout.ts'
@@ -62,44 +62,6 @@ export function askVersion({ path }: Pick<OciRuntime, 'path'>): string | undefin
   const { status, stdout } = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: VERSION_TIMEOUT_MS })
   return status === 0 ? /(\d+\.\d+\S*)/.exec(stdout)?.[1] : undefined
 }
-
-interface Refusal {
-  readonly path: string
-  readonly version: string
-  readonly reason: string
-}
-
-/** What runtimes said about this host, kept in one small file. */
-export interface RuntimeRefusals {
-  reasonOf(runtime: OciRuntime): string | undefined
-  add(runtime: OciRuntime, reason: string): void
-}
-
-export function runtimeRefusals(file: string): RuntimeRefusals {
-  let known = read(file)
-  return {
-    reasonOf: ({ path, version }) => known.find((one) => one.path === path && one.version === version)?.reason,
-    add({ path, version }, reason) {
-      known = [...known.filter((one) => one.path !== path), { path, version, reason }]
-      try {
-        writeFileSync(file, `${JSON.stringify({ bootId: bootId(), refusals: known })}\n`, { mode: 0o600 })
-      } catch {
-        // It will be found out again next time.
-      }
-    },
-  }
-}
-
-function read(file: string): readonly Refusal[] {
-  try {
-    const { bootId: recorded, refusals } = JSON.parse(readFileSync(file, 'utf8'))
-    return recorded === bootId() && Array.isArray(refusals) ? refusals : []
-  } catch {
-    return []
-  }
-}
-
-const bootId = () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 
 /** The error for a host where no runtime works. */
 export function noRuntimeError(refused: readonly { readonly name: string; readonly reason: string }[]): HostError {

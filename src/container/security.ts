@@ -7,8 +7,9 @@ import { type CapabilityName, capabilityNames } from '../host/capabilities.ts'
 import type { Cgroup } from '../host/cgroup.ts'
 import { type Mount, readMounts } from '../host/mounts.ts'
 import { ownNamespaces } from '../host/namespaces.ts'
-import { type ProcessStatus, readStatus } from '../host/process-status.ts'
+import { hardLimit, type ProcessStatus, readStatus } from '../host/process-status.ts'
 import type { SecurityFinding } from '../instance/instance.ts'
+import { PIDS_LIMIT } from './bundle.ts'
 import { inMib } from './ending.ts'
 import { MASKED_PATHS, READ_ONLY_PATHS } from './mounts.ts'
 import { reachableSyscalls, seccompProfile } from './seccomp.ts'
@@ -43,7 +44,7 @@ export function securityOfContainer(program: number, cgroup: Cgroup): SecurityFi
     ['system calls', systemCalls(status)],
     ['files', files(mounts)],
     ['devices', devices(status)],
-    ['processes', processes(own.includes('pid'), cgroup)],
+    ['processes', processes(own, program, cgroup)],
     ['network', network(own.includes('net'), program)],
     ['memory', memory(cgroup)],
     ['processor', processor(cgroup)],
@@ -51,6 +52,7 @@ export function securityOfContainer(program: number, cgroup: Cgroup): SecurityFi
   return rows.map(([topic, line]) => ({ topic, ...line }))
 }
 
+/** With what is not one of these there is a gap. */
 const NEEDED = ['mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup'] as const
 
 function boundary(own: readonly string[], program: number): Line {
@@ -104,11 +106,18 @@ function devices({ boundingCapabilities }: ProcessStatus): Line {
   return { state: 'on', detail: 'null, zero, full, random, urandom, tty; it cannot make others' }
 }
 
-function processes(own: boolean, cgroup: Cgroup): Line {
-  const most = cgroup.limits().tasks
-  const limit = most === undefined ? 'no limit on their number: a fork bomb reaches the host' : `at most ${most}`
-  if (!own) return { state: 'off', detail: `it sees all of the host’s; ${limit}` }
-  return { state: most === undefined ? 'partial' : 'on', detail: `it sees its own only; ${limit}` }
+function processes(own: readonly string[], program: number, cgroup: Cgroup): Line {
+  const { tasks } = cgroup.limits()
+  const seen = own.includes('pid') ? 'it sees its own only' : 'it sees all of the host’s'
+  const state = own.includes('pid') ? 'on' : 'off'
+  if (tasks !== undefined) return { state, detail: `${seen}; at most ${tasks}` }
+  // In a user namespace the kernel counts for a resource limit what runs in it alone.
+  const most = own.includes('user')
+    ? hardLimit(readFileSync(`/proc/${program}/limits`, 'latin1'), 'Max processes')
+    : undefined
+  const known = most !== undefined && most <= PIDS_LIMIT
+  const limit = known ? `at most ${most} of each user inside, a resource limit` : 'a fork bomb reaches the host'
+  return { state: own.includes('pid') ? 'partial' : 'off', detail: `${seen}; ${limit}` }
 }
 
 function network(own: boolean, program: number): Line {

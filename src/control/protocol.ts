@@ -2,8 +2,8 @@
  * What can be asked on an instance's control socket, `<instance directory>/control.sock`: one JSON object a line, one
  * answer a line, in order. docs/control-socket.md is this file in words.
  *
- * Only the instance's own user and root are answered. Whatever arrives is still checked field by field: a request that
- * is not understood costs its connection, never the instance.
+ * Only the instance's own user and root are answered. Whatever arrives is still checked field by field: what is no
+ * request is refused, and what is no line costs its connection, never the instance.
  */
 import { UsageError } from '../errors.ts'
 import type { ExitResult, Usage } from '../instance/instance.ts'

@@ -8,10 +8,12 @@ import { CloisterError, HostError } from '../errors.ts'
 import { type ControlRequest, parseRequest, REQUEST_MAX } from './protocol.ts'
 import { shortSocketPath } from './socket-path.ts'
 
-/** More than that many at a time wait in the kernel's queue, or are refused by it. */
+/** More than that many at a time are told so. */
 const CONNECTIONS_MAX = 64
 /** A connection that asks nothing is closed after this. */
 const IDLE_MS = 60_000
+/** Answers that may wait for one who does not read them. */
+const UNREAD_MAX = 64 * 1024
 /** The last answers have this long to leave. */
 const PARTING_MS = 1000
 
@@ -23,45 +25,67 @@ export interface Operations {
 }
 
 export interface ControlServer {
-  /** Takes no more connections, and lets the answers that are being written leave. */
+  /** Takes no more connections, and lets the answers that are being written leave; idempotent. */
   close(): Promise<void>
 }
 
 /** @throws HostError when the socket cannot be made */
 export async function serveControl(directory: string, operations: Operations): Promise<ControlServer> {
-  const connections = new Set<Socket>()
+  const connections = new Map<Socket, Conversation>()
   const server = createServer({ pauseOnConnect: true }, (socket) => {
-    connections.add(socket)
-    socket.on('close', () => connections.delete(socket))
     // A peer that has gone is no fault.
     socket.on('error', () => socket.destroy())
-    if (mayAsk(socket)) converse(socket, operations)
-    else socket.destroy()
+    if (!mayAsk(socket)) socket.destroy()
+    else if (connections.size === CONNECTIONS_MAX) turnAway(socket)
+    else {
+      connections.set(socket, converse(socket, operations))
+      socket.on('close', () => connections.delete(socket))
+    }
   })
-  server.maxConnections = CONNECTIONS_MAX
   const { path, close: closeDirectory } = shortSocketPath(directory)
-  await listen(server, path)
+  try {
+    await listen(server, path)
+  } catch (error) {
+    closeDirectory()
+    throw error
+  }
+  // Those who are told that they are too many take a moment too.
+  server.maxConnections = 2 * CONNECTIONS_MAX
+  let closing: Promise<void> | undefined
+  const close = async () => {
+    const closed = new Promise((resolve) => server.close(resolve))
+    for (const conversation of connections.values()) conversation.end()
+    const late = setTimeout(() => {
+      for (const socket of connections.keys()) socket.destroy()
+    }, PARTING_MS)
+    await closed
+    clearTimeout(late)
+    closeDirectory()
+  }
   return {
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      for (const socket of connections) socket.end()
-      const late = setTimeout(() => {
-        for (const socket of connections) socket.destroy()
-      }, PARTING_MS)
-      await closed
-      clearTimeout(late)
-      closeDirectory()
+    close() {
+      closing ??= close()
+      return closing
     },
   }
 }
 
 const listen = (server: Server, path: string) =>
   new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) =>
+    // For good: one that cannot be accepted, for want of descriptors say, is no fault of the instance.
+    server.on('error', (cause) =>
       reject(new HostError(`Cannot make the control socket: ${(cause as Error).message}.`, { cause })),
     )
     server.listen(path, resolve)
   })
+
+function turnAway(socket: Socket): void {
+  const message = `Cannot answer: ${CONNECTIONS_MAX} others are connected to the instance already.`
+  say(socket, { ok: false, error: { message, hint: 'Try again when one of them is done.' } })
+  socket.setTimeout(PARTING_MS, () => socket.destroy())
+  socket.end()
+  socket.resume()
+}
 
 /** The directory is closed to others already; a process of theirs may still have been handed a way in. */
 function mayAsk(socket: Socket): boolean {
@@ -71,9 +95,15 @@ function mayAsk(socket: Socket): boolean {
   return uid === 0 || uid === process.geteuid?.()
 }
 
-function converse(socket: Socket, operations: Operations): void {
+interface Conversation {
+  /** After the answer that is under way, if any. */
+  end(): void
+}
+
+function converse(socket: Socket, operations: Operations): Conversation {
   let pending: Buffer = Buffer.alloc(0)
   let busy = false
+  let ending = false
   const refuse = (error: unknown) => {
     const { message, hint } = error as CloisterError
     if (!(error instanceof CloisterError))
@@ -108,7 +138,8 @@ function converse(socket: Socket, operations: Operations): void {
       .catch(refuse)
       .finally(() => {
         busy = false
-        if (socket.listeners('data').includes(onData)) {
+        if (ending) socket.end()
+        else if (socket.listeners('data').includes(onData)) {
           socket.setTimeout(IDLE_MS)
           next()
         }
@@ -122,8 +153,15 @@ function converse(socket: Socket, operations: Operations): void {
   socket.setTimeout(IDLE_MS, () => socket.destroy())
   socket.on('data', onData)
   socket.resume()
+  return {
+    end() {
+      ending = true
+      if (!busy) socket.end()
+    },
+  }
 }
 
 function say(socket: Socket, reply: object): void {
   if (socket.writable) socket.write(`${JSON.stringify(reply)}\n`)
+  if (socket.writableLength > UNREAD_MAX) socket.destroy()
 }

@@ -3,11 +3,10 @@
  * the directory is opened, and the socket reached through its descriptor.
  */
 import { closeSync, constants, openSync } from 'node:fs'
-
-export const SOCKET_NAME = 'control.sock'
+import { CONTROL_SOCKET } from '../instance/record.ts'
 
 /** @returns a short path to the socket, good until `close` */
 export function shortSocketPath(directory: string): { readonly path: string; close(): void } {
   const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
-  return { path: `/proc/self/fd/${fd}/${SOCKET_NAME}`, close: () => closeSync(fd) }
+  return { path: `/proc/self/fd/${fd}/${CONTROL_SOCKET}`, close: () => closeSync(fd) }
 }

@@ -1,33 +1,71 @@
 /** What containers stand on: a runtime, control groups, the overlay file system. */
-import { readFileSync } from 'node:fs'
-import { askVersion, findRuntimes } from '../container/runtime.ts'
-import { readCgroupLayout } from '../host/cgroup-layout.ts'
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, readFileSync } from 'node:fs'
+import { explainRefusal, rootlessMode, userNamespaceRefusal } from '../container/rootless.ts'
+import { findRuntimes } from '../container/runtime.ts'
+import { notesFile, runtimeNotes } from '../container/runtime-notes.ts'
+import { controllerMount, readCgroupLayout } from '../host/cgroup-layout.ts'
 import { type Check, fail, pass, warn } from './check.ts'
+
+const TRIAL_MS = 5000
 
 const privilege: Check = {
   id: 'container-privilege',
   title: 'Container privilege',
   run() {
     const uid = process.geteuid?.() ?? 0
-    if (uid === 0) return pass('root')
-    return fail(
-      `user ${uid}, and containers need root for now`,
-      'Run Cloister as root, or stay with --isolation unikernel.',
+    const rootless = rootlessMode(uid)
+    if (!rootless) return pass('root')
+    const refusal = userNamespaceRefusal()
+    if (refusal) return fail(`user ${uid}: ${refusal.reason}`, refusal.hint)
+    const said = tryNamespaces()
+    if (said !== undefined) return fail(`user ${uid}: ${said}`, `${explainRefusal(said) ?? 'Use sudo'}.`)
+    const users = rootless.users === 'one' ? 'one user inside' : 'users inside by /etc/subuid'
+    return warn(
+      `user ${uid}: in a user namespace, ${users}`,
+      'Memory and processors are not limited, and nothing can be paused: that takes root.',
+      { uid, users: rootless.users },
     )
   },
+}
+
+/** @returns what the host has against it */
+function tryNamespaces(): string | undefined {
+  const namespaces = ['--user', '--map-root-user', '--mount', '--pid', '--fork', '--mount-proc']
+  const { status, stderr, error } = spawnSync('unshare', [...namespaces, 'true'], {
+    encoding: 'utf8',
+    timeout: TRIAL_MS,
+  })
+  return status === 0 ? undefined : stderr?.trim() || (error?.message ?? 'unshare failed')
 }
 
 const runtime: Check = {
   id: 'container-runtime',
   title: 'Container runtime',
   run() {
-    const answers = findRuntimes(readCgroupLayout()).map(({ name, path }) => {
-      const version = askVersion({ path })
-      return { name, path, version, works: version !== undefined }
-    })
-    const working = answers.filter(({ works }) => works)
-    const facts = { runtimes: answers.map(({ path }) => path) }
-    if (working.length > 0) return pass(working.map(({ name, version }) => `${name} ${version}`).join(', then '), facts)
+    const { kind } = readCgroupLayout()
+    const notes = runtimeNotes(notesFile())
+    const answers = findRuntimes(readCgroupLayout()).map((one) => ({
+      ...one,
+      words: `${one.name} ${notes.versionOf(one) ?? ''}`.trim(),
+      runs: notes.versionOf(one) !== undefined,
+      reason: notes.reasonOf(one),
+    }))
+    const working = answers.filter(({ runs, reason }) => runs && reason === undefined)
+    const refusals = answers.flatMap(({ words, reason }) => (reason === undefined ? [] : [`${words}: ${reason}`]))
+    const facts = {
+      runtimes: answers.map(({ path }) => path),
+      why:
+        kind === 'v2'
+          ? 'crun first: control groups are version 2'
+          : 'runc first: control groups are not version 2 alone',
+      refusals,
+    }
+    if (working.length > 0) {
+      const refused = refusals.length > 0 ? `; refused this host: ${refusals.join('; ')}` : ''
+      return pass(`${working.map(({ words }) => words).join(', then ')}${refused}`, facts)
+    }
+    if (refusals.length > 0) return fail(`none works here: ${refusals.join('; ')}`, 'apt-get install runc', facts)
     const broken = answers.map(({ path }) => path).join(' and ')
     return fail(broken ? `${broken} does not run` : 'neither crun nor runc is installed', 'apt-get install runc', facts)
   },
@@ -56,6 +94,22 @@ const cgroups: Check = {
   },
 }
 
+/** What `pause` needs. cgroup-v1/freezer-subsystem.rst, cgroup-v2.rst */
+const freezer: Check = {
+  id: 'freezer',
+  title: 'Freezer',
+  run() {
+    const mount = controllerMount(readCgroupLayout(), 'freezer')
+    if (!mount) return warn('none', 'Containers cannot be paused here: mount -t cgroup2 none /sys/fs/cgroup')
+    try {
+      accessSync(mount.mountPoint, constants.W_OK)
+    } catch {
+      return warn(`version ${mount.version}, but not for this user`, 'Containers can be paused by root only.')
+    }
+    return pass(`control groups version ${mount.version}`)
+  },
+}
+
 const overlay: Check = {
   id: 'overlayfs',
   title: 'Overlay file system',
@@ -68,4 +122,4 @@ const overlay: Check = {
   },
 }
 
-export const containerChecks: readonly Check[] = [privilege, runtime, cgroups, overlay]
+export const containerChecks: readonly Check[] = [privilege, runtime, cgroups, freezer, overlay]

@@ -85,7 +85,10 @@ async function holdToTheEnd(
     writeDescription(directory, instance.describe())
     limitTime(instance, request.timeoutMs)
     await started()
-    held.finish(await untilEnd(instance, log, () => streams.drained()))
+    const result = await untilEnd(instance, log, () => streams.drained())
+    // Whoever reads that it has ended finds all of its output.
+    output.flush()
+    held.finish(result)
   } finally {
     await instance.close()
     await control.close()

@@ -13,9 +13,9 @@ function namespaceOf(pid: number | 'self', kind: Namespace): string | undefined 
   }
 }
 
-/** Those that it does not share with us. */
-export const ownNamespaces = (pid: number): Namespace[] =>
+/** Those that it does not share with another, with us if not said. */
+export const ownNamespaces = (pid: number, other: number | 'self' = 'self'): Namespace[] =>
   NAMESPACES.filter((kind) => {
-    const theirs = namespaceOf(pid, kind)
-    return theirs !== undefined && theirs !== namespaceOf('self', kind)
+    const [theirs, others] = [namespaceOf(pid, kind), namespaceOf(other, kind)]
+    return theirs !== undefined && others !== undefined && theirs !== others
   })

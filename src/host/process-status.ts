@@ -75,8 +75,12 @@ export function descendantsOf(pid: number): number[] {
   return found
 }
 
-/** The hard limit of open descriptors in /proc/self/limits. proc_pid_limits(5) */
-export function parseOpenFilesMax(limits: string): number {
-  const hard = /^Max open files +\S+ +(\S+)/m.exec(limits)?.[1]
-  return hard === 'unlimited' ? Number.POSITIVE_INFINITY : Number(hard ?? 1024)
+/** The hard limit of open descriptors. */
+export const parseOpenFilesMax = (limits: string): number => hardLimit(limits, 'Max open files') ?? 1024
+
+/** Of /proc/PID/limits; infinity without a limit. proc_pid_limits(5) */
+export function hardLimit(limits: string, name: string): number | undefined {
+  const line = limits.split('\n').find((candidate) => candidate.startsWith(`${name} `))
+  const hard = line?.slice(name.length).trim().split(/ +/)[1]
+  return hard === undefined ? undefined : hard === 'unlimited' ? Number.POSITIVE_INFINITY : Number(hard)
 }

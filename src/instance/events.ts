@@ -2,7 +2,7 @@
  * What happened to instances, `<run root>/events.jsonl`: one event a line, appended by whichever process did it, so that
  * no daemon need collect them. The part before it is `events.1.jsonl`; older events are forgotten.
  */
-import { appendFileSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { appendFileSync, closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const EVENT_TYPES = ['create', 'pause', 'resume', 'signal', 'exit', 'crash', 'remove'] as const
@@ -20,6 +20,10 @@ export interface InstanceEvent {
 
 const FILES = { now: 'events.jsonl', before: 'events.1.jsonl' } as const
 const FILE_MAX = 1 << 20
+/** Held by the process that makes `now` the file before, for some microseconds. */
+const LOCK = 'events.lock'
+/** Its holder died. */
+const LOCK_STALE_MS = 5000
 
 export class EventJournal {
   readonly #runRoot: string
@@ -41,16 +45,46 @@ export class EventJournal {
 
   /** Oldest first. */
   read(): InstanceEvent[] {
-    return (['before', 'now'] as const).flatMap((file) => parse(contentOf(this.#path(file))))
+    for (;;) {
+      const began = this.#inode('before')
+      const events = (['before', 'now'] as const).flatMap((file) => parse(contentOf(this.#path(file))))
+      // Otherwise `now` became `before` between our two looks, and we saw neither.
+      if (this.#inode('before') === began) return events
+    }
   }
 
   #path(file: keyof typeof FILES): string {
     return join(this.#runRoot, FILES[file])
   }
 
+  #inode(file: keyof typeof FILES): number | undefined {
+    return statSync(this.#path(file), { throwIfNoEntry: false })?.ino
+  }
+
+  #isFull(): boolean {
+    return (statSync(this.#path('now'), { throwIfNoEntry: false })?.size ?? 0) > FILE_MAX
+  }
+
+  /** Twice at once would replace what is kept by a file just begun. */
   #rotate(): void {
-    const { size = 0 } = statSync(this.#path('now'), { throwIfNoEntry: false }) ?? {}
-    if (size > FILE_MAX) renameSync(this.#path('now'), this.#path('before'))
+    if (!this.#isFull() || !this.#lock()) return
+    try {
+      if (this.#isFull()) renameSync(this.#path('now'), this.#path('before'))
+    } finally {
+      rmSync(join(this.#runRoot, LOCK), { force: true })
+    }
+  }
+
+  #lock(): boolean {
+    const lock = join(this.#runRoot, LOCK)
+    try {
+      closeSync(openSync(lock, 'wx', 0o600))
+      return true
+    } catch {
+      const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()
+      if (Date.now() - since > LOCK_STALE_MS) rmSync(lock, { force: true })
+      return false
+    }
   }
 }
 

@@ -2,7 +2,7 @@
  * What a detached instance printed: `output.jsonl` in its directory, one record a line, and `output.1.jsonl`, the part
  * before it. Together they never take more than a given size, however much a program prints.
  */
-import { closeSync, fstatSync, openSync, readSync, renameSync, statSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
 export type OutputStream = 'stdout' | 'stderr'
@@ -28,10 +28,12 @@ export class OutputLog {
   readonly #fileMax: number
   #fd: number
   #size = 0
+  /** The last line has no end: the disk was full. */
+  #torn = false
   /** The first bytes of a character whose end is still to come. */
   readonly #cut: Record<OutputStream, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) }
 
-  /** @param maxBytes of both files together */
+  /** @param maxBytes of both files together; each holds one record at least, of whatever size */
   constructor(directory: string, maxBytes: number) {
     this.#directory = directory
     this.#fileMax = Math.floor(maxBytes / 2)
@@ -45,10 +47,17 @@ export class OutputLog {
     if (whole > 0) this.#write(stream, all.subarray(0, whole))
   }
 
-  close(): void {
+  /** Writes what waited for the end of its character: it does not come. */
+  flush(): void {
     for (const stream of ['stdout', 'stderr'] as const) {
-      if (this.#cut[stream].length > 0) this.#write(stream, this.#cut[stream])
+      const cut = this.#cut[stream]
+      this.#cut[stream] = Buffer.alloc(0)
+      if (cut.length > 0) this.#write(stream, cut)
     }
+  }
+
+  close(): void {
+    this.flush()
     closeSync(this.#fd)
   }
 
@@ -56,21 +65,33 @@ export class OutputLog {
     const text = bytes.toString('utf8')
     const content = Buffer.from(text).equals(bytes) ? { text } : { base64: bytes.toString('base64') }
     const record: OutputRecord = { time: new Date().toISOString(), stream, ...content }
-    const line = Buffer.from(`${JSON.stringify(record)}\n`)
-    if (this.#size > 0 && this.#size + line.length > this.#fileMax) this.#rotate()
-    this.#size += line.length
-    writeSync(this.#fd, line)
+    const line = Buffer.from(`${this.#torn ? '\n' : ''}${JSON.stringify(record)}\n`)
+    try {
+      if (this.#size > 0 && this.#size + line.length > this.#fileMax) this.#rotate()
+      const written = writeSync(this.#fd, line)
+      this.#size += written
+      this.#torn = written < line.length
+    } catch {
+      // A full disk must not end the program: what it prints now is not kept.
+    }
   }
 
   #rotate(): void {
-    closeSync(this.#fd)
-    renameSync(join(this.#directory, FILES.now), join(this.#directory, FILES.before))
+    // Not there when the disk was too full for a new one.
+    if (existsSync(this.#path('now'))) renameSync(this.#path('now'), this.#path('before'))
+    const full = this.#fd
     this.#fd = this.#open()
+    closeSync(full)
     this.#size = 0
+    this.#torn = false
   }
 
   #open(): number {
-    return openSync(join(this.#directory, FILES.now), 'a', 0o600)
+    return openSync(this.#path('now'), 'a', 0o600)
+  }
+
+  #path(file: keyof typeof FILES): string {
+    return join(this.#directory, FILES[file])
   }
 }
 
@@ -93,7 +114,11 @@ export class OutputReader {
 
   constructor(directory: string) {
     this.#directory = directory
-    this.#fd = openIfThere(join(directory, FILES.before)) ?? openIfThere(join(directory, FILES.now))
+    // In this order: the file of now may become the one before at any moment.
+    const now = this.#open('now')
+    const before = this.#open('before')
+    this.#fd = before ?? now
+    if (before !== undefined && now !== undefined) closeSync(now)
   }
 
   /** Whether this instance keeps a log at all. */
@@ -105,7 +130,14 @@ export class OutputReader {
   *records(): Generator<OutputRecord> {
     while (this.#fd !== undefined) {
       yield* this.#rest()
-      if (!this.#nextFile()) return
+      const next = this.#next()
+      if (next === undefined) return
+      // Written between our last look and the moment when it was full.
+      yield* this.#rest()
+      closeSync(this.#fd)
+      this.#fd = next
+      // What is left is half a line: the disk was full.
+      this.#pending = Buffer.alloc(0)
     }
   }
 
@@ -128,20 +160,28 @@ export class OutputReader {
     }
   }
 
-  /** The file that was written when this one was full; it may be the same one, renamed by now. */
-  #nextFile(): boolean {
-    const own = fstatSync(this.#fd!)
-    const now = statSync(join(this.#directory, FILES.now), { throwIfNoEntry: false })
-    if (now === undefined || now.ino === own.ino) return false
-    const next = openIfThere(join(this.#directory, FILES.now))
-    if (next === undefined) return false
-    closeSync(this.#fd!)
-    this.#fd = next
-    // The writer died in the middle of a line.
-    this.#pending = Buffer.alloc(0)
-    return true
+  /** The file after ours, which is full then; when two more were filled meanwhile, the oldest that is kept. */
+  #next(): number | undefined {
+    const own = inodeOf(this.#fd!)
+    const now = this.#open('now')
+    if (now === undefined) return undefined
+    if (inodeOf(now) === own) {
+      closeSync(now)
+      return undefined
+    }
+    const before = this.#open('before')
+    // Ours is the one before still: the one of now came after it.
+    const next = before === undefined || inodeOf(before) === own ? now : before
+    for (const fd of [now, before]) if (fd !== undefined && fd !== next) closeSync(fd)
+    return next
+  }
+
+  #open(file: keyof typeof FILES): number | undefined {
+    return openIfThere(join(this.#directory, FILES[file]))
   }
 }
+
+const inodeOf = (fd: number): number => fstatSync(fd).ino
 
 function openIfThere(path: string): number | undefined {
   try {
@@ -155,7 +195,9 @@ function openIfThere(path: string): number | undefined {
 function parseRecord(line: string): OutputRecord | undefined {
   try {
     const record = JSON.parse(line) as OutputRecord
-    return record.stream === 'stdout' || record.stream === 'stderr' ? record : undefined
+    const { stream, text = '', base64 = '' } = record
+    const known = stream === 'stdout' || stream === 'stderr'
+    return known && typeof text === 'string' && typeof base64 === 'string' ? record : undefined
   } catch {
     return undefined
   }

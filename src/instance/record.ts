@@ -49,6 +49,8 @@ export function readRecord(directory: string, name: string): InstanceRecord | un
 }
 
 const DESCRIPTION = 'description.json'
+/** Where the process that holds a running instance listens. */
+export const CONTROL_SOCKET = 'control.sock'
 
 export function writeDescription(directory: string, description: InstanceDescription): void {
   writeFileSync(join(directory, DESCRIPTION), `${JSON.stringify(description)}\n`, { mode: 0o600 })

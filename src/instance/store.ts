@@ -13,7 +13,15 @@ import { EventJournal, type EventType, type InstanceEvent } from './events.ts'
 import type { ExitResult } from './instance.ts'
 import { checkInstanceName, isInstanceName, proposeName } from './name.ts'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts'
-import { type InstanceConfig, type InstanceRecord, isLive, readRecord, stateJson, writeState } from './record.ts'
+import {
+  CONTROL_SOCKET,
+  type InstanceConfig,
+  type InstanceRecord,
+  isLive,
+  readRecord,
+  stateJson,
+  writeState,
+} from './record.ts'
 import type { RunSpec } from './run-spec.ts'
 import { claimDirectory } from './state-root.ts'
 
@@ -141,11 +149,12 @@ export class InstanceStore {
   }
 
   /** Writes down that an orphan ended without a word, after its level has released what it left. */
-  settle({ marker, name, record }: Orphan): void {
+  settle({ marker, name, record }: Orphan, end?: ExitResult): void {
     if (record?.config.removeOnExit) this.remove(record.name)
     else if (record && isLive(record.state)) {
       this.events.record('crash', record.name)
-      writeState(record.directory, { ...record.state, status: 'crashed', finishedAt: new Date().toISOString() })
+      rmSync(join(record.directory, CONTROL_SOCKET), { force: true })
+      writeState(record.directory, { ...record.state, status: 'crashed', finishedAt: new Date().toISOString(), ...end })
     }
     if (isInstanceName(name)) removeTree(this.#prepared(Number.parseInt(basename(marker), 10), name))
     rmSync(marker, { force: true })

@@ -9,12 +9,12 @@ import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import type { VmFd } from '../../kvm-bindings/vm-fd.ts'
 import { loadKernel } from '../boot/load-kernel.ts'
 import { writePvhBoot } from '../boot/pvh.ts'
-import { pvhControlRegisters, pvhRegisters, pvhSegments } from '../boot/pvh-cpu-state.ts'
+import { pvhEntryState } from '../boot/pvh-cpu-state.ts'
 import { HostError } from '../errors.ts'
 import { IDENTITY_MAP_GPA, PAGE_SIZE, TSS_GPA } from '../memory/memory-map.ts'
 import { allocateRam, type Ram } from '../memory/ram.ts'
 import { type BootModuleSource, placeModules } from './boot-modules.ts'
-import { type CpuidPolicy, cpuidOf, hostCpuidPolicy } from './cpuid-policy.ts'
+import type { CpuPolicy } from './cpu-policy.ts'
 import { virtioArgument, virtioSlot } from './device-table.ts'
 import { createExitHandler, type MachineEnd } from './exit-handler.ts'
 import { createExitTrace } from './exit-trace.ts'
@@ -22,6 +22,7 @@ import { type DevicePlan, placeDevices } from './place-devices.ts'
 import { createPoolRunner } from './pool-runner.ts'
 import { Reactor } from './reactor.ts'
 import type { RunnerEvents, VcpuRunner } from './vcpu-runner.ts'
+import { setUpVcpu, suggestCpuPolicy } from './vcpu-setup.ts'
 
 export interface MachineConfig extends DevicePlan {
   readonly memoryBytes: number
@@ -32,12 +33,17 @@ export interface MachineConfig extends DevicePlan {
   readonly modules: readonly BootModuleSource[]
   /** Which thread runs the vCPU; see vcpu-runner.ts. */
   readonly runner?: 'pool' | 'worker'
+  /** What its processors are: one recorded earlier, else the one this host suggests. */
+  readonly policy?: CpuPolicy
 }
 
 export interface Machine {
-  readonly cpuid: CpuidPolicy
+  /** What its processors are; plain JSON. */
+  readonly policy: CpuPolicy
   /** Resolves once, when the guest ended or `stop` was called. */
   readonly ended: Promise<MachineEnd>
+  /** VM exits that got here so far. */
+  exits(): number
   start(): void
   pause(): Promise<void>
   resume(): void
@@ -79,11 +85,10 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
       modules: placeModules(ram.memory, config.modules, kernel.end),
     })
 
-    const cpuid = hostCpuidPolicy(kvm.supportedCpuid(), { tscDeadline: true, cpus: 1 })
     const vcpu = vm.createVcpu(0)
     releases.push(() => vcpu.close())
-    vcpu.setCpuid2(cpuidOf(cpuid, 0))
-    setPvhState(vcpu, kernel.pvhEntry, startInfo)
+    const policy = config.policy ?? suggestCpuPolicy(kvm, vcpu, 1)
+    setUpVcpu(vcpu, policy, pvhEntryState(kernel.pvhEntry, startInfo))
 
     const names = {
       port: (port: number) => ports.find(port, 1)?.device.name,
@@ -110,8 +115,9 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
 
     let closing: Promise<void> | undefined
     return {
-      cpuid,
+      policy,
       ended: handler.ended,
+      exits: handler.count,
       start() {
         reactor.start()
         runner.start()
@@ -183,9 +189,4 @@ function prepareVm(vm: VmFd, ram: Ram): void {
 function deferredWrites(kvm: KvmSystem, vcpu: VcpuFd): CoalescedMmioRing {
   const page = kvm.checkExtension(CAP.KVM_CAP_COALESCED_MMIO)
   return new CoalescedMmioRing(vcpu.runPage.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE))
-}
-
-function setPvhState(vcpu: VcpuFd, entry: number, startInfo: number): void {
-  vcpu.setSregs({ ...vcpu.getSregs(), ...pvhSegments, ...pvhControlRegisters })
-  vcpu.setRegs({ ...vcpu.getRegs(), ...pvhRegisters(entry, startInfo) })
 }

@@ -9,6 +9,8 @@ import { planCpio } from '../image/cpio.ts'
 import { largestFile, rootTree } from '../image/root-tree.ts'
 import type { ExitResult, Instance, Phases, Stdio } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
+import type { CpuPolicy } from '../machine/cpu-policy.ts'
+import { summarizeCpuPolicy } from '../machine/cpu-policy-summary.ts'
 import type { MachineEnd } from '../machine/exit-handler.ts'
 import { createMachine, type Machine } from '../machine/machine.ts'
 import { sizeThreadPool } from '../machine/thread-pool.ts'
@@ -19,6 +21,8 @@ import type { ProgramExit } from './control-channel.ts'
 import { describeEnd, describeExit } from './ending.ts'
 import { createGuestStreams, type GuestStreams } from './guest-streams.ts'
 import { createKernelLog } from './kernel-log.ts'
+import { securityOfUnikernel } from './security.ts'
+import { joinVmmCgroup, type VmmCgroup } from './vmm-cgroup.ts'
 import { vmmUsage } from './vmm-usage.ts'
 
 /** Kernel, page tables and streams take a few MiB; below this nothing useful fits. */
@@ -28,6 +32,10 @@ const ARGS_SHARE = 16
 
 export interface UnikernelOptions {
   readonly stdio: Stdio
+  /** The instance's own; with it this process joins a control group of that instance. */
+  readonly directory?: string
+  /** This process was made for this instance: it joins before there is a VM. */
+  readonly detached?: boolean
   readonly log?: (line: string) => void
   /** Which thread runs the vCPU. */
   readonly runner?: 'pool' | 'worker'
@@ -35,10 +43,12 @@ export interface UnikernelOptions {
   readonly trace?: (line: string) => void
 }
 
-export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, trace }: UnikernelOptions): Instance {
+export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Instance {
+  const { stdio, directory, detached = false, log = () => {}, runner, trace } = options
   const phases: Phases = {}
   const kernelLog = createKernelLog(log)
   let machine: Machine | undefined
+  let group: VmmCgroup | undefined
   let streams: GuestStreams | undefined
   let programExit: ProgramExit | undefined
   let resolveResult: (result: ExitResult) => void
@@ -109,6 +119,7 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
           hint: 'Leave --cpus out, or use --isolation container.',
         })
       }
+      if (directory !== undefined) group = joinVmmCgroup({ ...spec, directory }, detached, log)
       sizeThreadPool(stdio.stdin === undefined ? 0 : 1)
       streams = openStreams()
       const tree = rootTree(spec.source, log)
@@ -141,15 +152,21 @@ export function createUnikernel(spec: RunSpec, { stdio, log = () => {}, runner, 
       machine?.resume()
     },
     usage: () => ({ ...vmmUsage(), memoryLimitBytes: spec.memoryBytes, exits: machine?.exits() ?? 0 }),
-    describe: () => ({ security: [], details: {} }),
+    describe: () => ({
+      security: securityOfUnikernel({ ...spec, group }),
+      details: { kernel: spec.kernel ?? unikernelPath, ...(machine && describeProcessor(machine.policy)) },
+    }),
     kill,
     async close() {
       closed = true
       await machine?.close()
       streams?.close()
+      group?.remove()
       phases.gone ??= now()
     },
   }
 }
+
+const describeProcessor = (policy: CpuPolicy) => ({ processor: summarizeCpuPolicy(policy), policy })
 
 const now = () => process.hrtime.bigint()

@@ -11,7 +11,7 @@ import type { ExitResult } from '../instance/instance.ts'
 const MIB = 2 ** 20
 
 /**
- * On top of the guest's: what Node.js allocates once it is here, and the kernel for the VM. bench/vmm-cgroup.ts sees 10 MiB
+ * On top of the guest's: what Node.js allocates once it is here, and the kernel for the VM. bench/vmm-cgroup.ts sees 7 MiB
  * under load; a heap that is about to be collected takes 50.
  */
 export const VMM_MEMORY = 96 * MIB

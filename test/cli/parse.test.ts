@@ -76,14 +76,27 @@ test('what follows an option that takes a value is the value, also when it begin
 
 test('what docker has and run has not yet is called that, not unknown', async (t) => {
   for (const [word, hint] of [
-    ['-d', /foreground/],
-    ['--detach', /foreground/],
+    ['-v', /no volumes/],
+    ['--network', /no networks/],
     ['-t', /terminal/],
     ['-it', /terminal/],
   ] as const) {
     const error = await t.throwsAsync(fullParse(run, [word, './p']), { instanceOf: UsageError })
     t.regex(error?.message ?? '', /is not there yet\.$/)
     t.regex((error as UsageError).hint ?? '', hint)
+  }
+})
+
+test('a value that is missing is asked for, an empty one is a value', async (t) => {
+  const error = await t.throwsAsync(fullParse(run, ['--rm', '--memory']), { instanceOf: UsageError })
+  t.is(error?.message, 'Cannot read the command line: --memory needs a value.')
+  for (const args of [
+    ['--append', '', './p'],
+    ['--append=', './p'],
+  ]) {
+    const expected = { options: { append: '' }, operands: ['./p'] }
+    t.deepEqual(quickParse(run, args), expected)
+    t.deepEqual(await fullParse(run, args), expected)
   }
 })
 

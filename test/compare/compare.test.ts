@@ -1,9 +1,17 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import test from 'ava'
-import type { Comparison } from '../../src/compare/compare.ts'
+import test, { type ExecutionContext } from 'ava'
+import {
+  ATTACKS,
+  type Attack,
+  type AttackNotTried,
+  type Comparison,
+  type NeighbourOutcome,
+  type Part,
+} from '../../src/compare/comparison.ts'
 import { describeHost } from '../../src/compare/host-facts.ts'
+import type { Isolation } from '../../src/instance/run-spec.ts'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'
 import { type Cli, commandLine } from '../helpers/cli.ts'
 import { containerTest, temporaryDirectory } from '../helpers/containers.ts'
@@ -19,7 +27,7 @@ for (const [signal, status] of [
   containerTest(`${signal} ends a comparison with ${status}, and nothing of it is left`, async (t) => {
     const cloister = commandLine(t)
     const TMPDIR = temporaryDirectory(t)
-    const { child, result } = cloister.start(['compare', '--levels', 'container', BUSYBOX, 'sleep', '60'], {
+    const { child, result } = cloister.start(['compare', '--json', '--levels', 'container', BUSYBOX, 'sleep', '60'], {
       env: { TMPDIR },
     })
     await whenRunning(cloister)
@@ -32,30 +40,95 @@ for (const [signal, status] of [
   })
 }
 
+/** Processes of the host that have this text in their command line or environment. */
+const processesWith = (text: string) =>
+  readdirSync('/proc').filter(
+    (pid) =>
+      /^\d+$/.test(pid) && ['cmdline', 'environ'].some((file) => readIfThere(`/proc/${pid}/${file}`).includes(text)),
+  )
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+const cgroupsOf = (names: Iterable<string>) => {
+  const mounts = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .flatMap((line) => (/^\S+ (\S+) cgroup2? /.exec(line) ?? []).slice(1))
+  const groups = mounts.flatMap((mount) => readdirSync(mount).filter((group) => group.startsWith('cloister-')))
+  return [...names].flatMap((name) => groups.filter((group) => group.startsWith(`cloister-${name}-`)))
+}
+
+/** Of each part, a moment in which it is at work, give or take. */
+const LATEST_MS: Readonly<Record<Part, number>> = {
+  time: 1500,
+  memory: 2500,
+  density: 4000,
+  cost: 2500,
+  isolation: 4000,
+  neighbours: 6000,
+}
+
+for (const part of Object.keys(LATEST_MS) as Part[]) {
+  containerTest(
+    `interrupted at a random moment, ${part} leaves no process, control group, record or file`,
+    async (t) => {
+      const cloister = commandLine(t)
+      const TMPDIR = temporaryDirectory(t)
+      const args = ['compare', '--json', '--runs', '1000', '--only', part, BUSYBOX, 'sleep', '0.1']
+      const { child, result } = cloister.start(args, { env: { TMPDIR } })
+      const live = join(cloister.root, 'run/live')
+      const names = new Set<string>()
+      const watch = setInterval(() => {
+        if (existsSync(live)) for (const name of readdirSync(live)) names.add(name)
+      }, 20)
+      // Before its first instance it has nothing to leave.
+      while (names.size === 0) await sleep(5)
+      t.true(processesWith(cloister.root).length > 0)
+      const delayMs = Math.round(Math.random() * LATEST_MS[part])
+      t.log(`after ${delayMs} ms`)
+      await sleep(delayMs)
+      child.kill('SIGINT')
+      const { status, stderr } = await result
+      clearInterval(watch)
+      // A part may have been over by then.
+      t.true(status === 130 || status === 0, `${status} ${stderr}`)
+      t.is(stderr, '')
+      t.deepEqual(processesWith(cloister.root), [])
+      t.deepEqual(cgroupsOf(names), [])
+      t.deepEqual(readdirSync(live), [])
+      t.deepEqual(readdirSync(TMPDIR), [])
+      t.is((await cloister(['ps', '-a', '--json'])).stdout, '[]\n')
+    },
+  )
+}
+
 containerTest('a level that does not run is named with its reason, and the others are compared', async (t) => {
   const cloister = commandLine(t)
   mkdirSync(cloister.root, { mode: 0o700 })
-  const args = ['compare', '--runs', '1', '--memory', '8M', '--json', BUSYBOX, 'echo', 'hi']
+  const args = ['compare', '--only', 'time', '--runs', '1', '--memory', '8M', '--json', BUSYBOX, 'echo', 'hi']
   const { status, stdout, stderr } = await cloister(args)
   t.is(stderr, '')
   t.is(status, 0)
   const comparison = JSON.parse(stdout) as Comparison
-  t.is(comparison.memoryBytes, 8 * 2 ** 20)
-  t.deepEqual(
-    comparison.levels.map(({ isolation }) => isolation),
-    ['container'],
-  )
+  t.like(comparison, { schema: 'cloister.compare/2', memoryBytes: 8 * 2 ** 20, levels: ['container'], parts: ['time'] })
   t.like(comparison.unavailable[0], { isolation: 'unikernel' })
   t.regex(
     comparison.unavailable[0]!.reason,
     /^Cannot run .*: a unikernel needs at least 16 MiB of memory\.\n.*--memory/,
   )
-  const { time, exitCode, outputBytes } = comparison.levels[0]!
+  const { samples, spansMs, exitCode, outputBytes } = comparison.time!.levels.container!
   t.deepEqual([exitCode, outputBytes], [0, 3])
-  t.like(time.exit, { count: 1 })
-  t.is(time.exit?.p95Ms, undefined)
-  t.true(time.exit!.maxMs >= time.created!.maxMs)
-  t.is(time.entered, undefined)
+  t.like(spansMs.whole, { count: 1 })
+  t.is(spansMs.whole?.p95, undefined)
+  const { ready, entered, program, firstOutput, gone } = samples[0]!.marksMs
+  t.true(ready! <= entered! && entered! <= program! && program! <= firstOutput! && firstOutput! <= gone!)
+  t.is(samples[0]!.marksMs.kernelReady, undefined)
+  t.is(comparison.memory, undefined)
 })
 
 test('where no level runs, the comparison says why and ends with 125', async (t) => {
@@ -63,6 +136,150 @@ test('where no level runs, the comparison says why and ends with 125', async (t)
   const { status, stdout } = await commandLine(t)(args)
   t.is(status, 125)
   t.regex(stdout, /^No level ran\.\nunikernel did not run: Cannot run /m)
+})
+
+containerTest(
+  '--quick measures the times and what is seen from inside, with the calls that reach the host',
+  async (t) => {
+    const cloister = commandLine(t)
+    const { status, stdout } = await cloister(['compare', '--quick', '--runs', '2', '--json', BUSYBOX, 'true'])
+    t.is(status, 0)
+    const { time, isolation, parts } = JSON.parse(stdout) as Comparison
+    t.deepEqual(parts, ['time', 'isolation'])
+    const container = time!.levels.container!
+    t.deepEqual(Object.keys(container.spansMs), Object.keys(container.samples[0]!.spansMs))
+    t.is(time!.levels.unikernel!.ratios?.whole !== undefined, true)
+    for (const { question, seen } of isolation!.findings) {
+      for (const [level, { asExpected, text }] of Object.entries(seen))
+        t.true(asExpected, `${level}: ${question} ${text}`)
+    }
+    const calls = isolation!.systemCalls
+    // No process of a unikernel's program is on the host; a container's is, behind a filter that lets some through.
+    t.like(calls.unikernel!.program, { allowed: 0, traced: { processes: 0, distinct: 0 } })
+    const { allowed, traced } = calls.container!.program
+    t.true(allowed! > 100)
+    if (traced) {
+      t.is(traced.processes, 1)
+      t.true(traced.calls.some(({ name }) => name === 'getppid'))
+      t.true(calls.unikernel!.around.traced!.calls.some(({ name }) => name === 'ioctl'))
+      t.false(calls.unikernel!.around.traced!.calls.some(({ name }) => name === 'getppid'))
+    }
+  },
+)
+
+containerTest('a level costs memory by the instance, and the line through the points says how much', async (t) => {
+  const args = ['compare', '--only', 'memory', '--levels', 'unikernel', '--json', BUSYBOX, 'true']
+  const { memory } = JSON.parse((await commandLine(t)(args)).stdout) as Comparison
+  const { points, further, processesPerInstance } = memory!.levels.unikernel!
+  t.deepEqual(
+    points.map(({ instances }) => instances),
+    [1, 2, 4, 8],
+  )
+  t.is(processesPerInstance, 1)
+  // More than the guest kernel, less than its memory.
+  const { bytesPerInstance } = further.proportionalBytes
+  t.true(bytesPerInstance > 2 ** 20 && bytesPerInstance < 128 * 2 ** 20, String(bytesPerInstance))
+})
+
+containerTest('what running costs is told for the host and each level, sample by sample', async (t) => {
+  const args = ['compare', '--only', 'cost', '--levels', 'unikernel', '--json', BUSYBOX, 'true']
+  const { cost } = JSON.parse((await commandLine(t)(args)).stdout) as Comparison
+  t.deepEqual(
+    cost!.workloads.map(({ name }) => name),
+    ['cpu', 'syscall', 'write', 'read'],
+  )
+  for (const { host, levels } of cost!.workloads) {
+    for (const { samplesNs, ns } of [host, levels.unikernel!]) {
+      t.is(samplesNs.length, 5)
+      t.true(samplesNs.every((value) => value > 0))
+      t.true(ns.min <= ns.median && ns.median <= ns.max)
+    }
+  }
+})
+
+/** What came of each attack; all that were tried left neighbour and host alone. */
+async function attacksAt(
+  t: ExecutionContext,
+  level: Isolation,
+): Promise<Map<Attack, NeighbourOutcome | AttackNotTried>> {
+  const { stdout } = await commandLine(t)([
+    ...['compare', '--only', 'neighbours', '--levels', level, '--json'],
+    ...[BUSYBOX, 'true'],
+  ])
+  const { neighbours } = JSON.parse(stdout) as Comparison
+  const outcomes = new Map(neighbours!.trials.map(({ attack, levels }) => [attack, levels[level]!] as const))
+  t.deepEqual([...outcomes.keys()], [...ATTACKS])
+  for (const [name, outcome] of outcomes) {
+    if (!outcome.tried) continue
+    t.true(outcome.survived && outcome.hostIntact, `${name}: ${outcome.seen.text}`)
+    t.true(outcome.attacker.endedByItself, name)
+  }
+  return outcomes
+}
+
+containerTest('no attack in a container takes its neighbour or the host with it', async (t) => {
+  const outcomes = await attacksAt(t, 'container')
+  const bomb = outcomes.get('forkBomb') as NeighbourOutcome
+  t.regex(bomb.attacker.said, /then refused with EAGAIN$/)
+  t.true(bomb.peak.processes > 100)
+  t.like(outcomes.get('memoryHog'), { attacker: { exitCode: 137 } })
+  t.like(outcomes.get('kernelCrash'), { tried: false })
+})
+
+containerTest(
+  'no attack in a unikernel takes its neighbour or the host with it, not even the crash of its kernel',
+  async (t) => {
+    const outcomes = await attacksAt(t, 'unikernel')
+    t.like(outcomes.get('forkBomb'), { attacker: { said: 'forked 0 times, then refused with ENOSYS' } })
+    t.like(outcomes.get('memoryHog'), { attacker: { exitCode: 3 } })
+    const crash = outcomes.get('kernelCrash') as NeighbourOutcome
+    t.is(crash.attacker.exitCode, 125)
+    t.regex(crash.attacker.report, /its kernel gave up/)
+  },
+)
+
+test('--html says before anything is measured that its file cannot be written', async (t) => {
+  const cloister = commandLine(t)
+  const directory = temporaryDirectory(t)
+  for (const [file, reason] of [
+    [join(directory, 'none/report.html'), /there is no such file or directory/],
+    [directory, /it is a directory/],
+    ['/dev/null', /it is not a regular file/],
+  ] as const) {
+    const { status, stderr, stdout } = await cloister(['compare', '--html', file, BUSYBOX, 'true'])
+    t.is(status, 125)
+    t.is(stdout, '')
+    t.regex(stderr, /^cloister: Cannot write /)
+    t.regex(stderr, reason)
+  }
+})
+
+containerTest('--html replaces its file by a whole page, and leaves nothing beside it', async (t) => {
+  const directory = temporaryDirectory(t)
+  const file = join(directory, 'report.html')
+  writeFileSync(file, 'an old one')
+  const args = ['compare', '--only', 'time', '--runs', '1', '--html', file, BUSYBOX, 'true']
+  const { status } = await commandLine(t)(args)
+  t.is(status, 0)
+  t.regex(readFileSync(file, 'utf8'), /^<!doctype html>[\s\S]*<\/html>\s*$/i)
+  t.deepEqual(readdirSync(directory), ['report.html'])
+})
+
+test('parts and levels that there are not are refused by name', async (t) => {
+  const cloister = commandLine(t)
+  const wrong = await cloister(['compare', '--only', 'time,speed', BUSYBOX, 'true'])
+  t.is(wrong.status, 125)
+  t.regex(wrong.stderr, /"speed"[\s\S]*time,memory,density,cost,isolation,neighbours/)
+  const both = await cloister(['compare', '--quick', '--only', 'time', BUSYBOX, 'true'])
+  t.is(both.status, 125)
+  t.regex(both.stderr, /both --quick and --only/)
+})
+
+test('without a terminal there is a line on standard error for each part, and with --json none', async (t) => {
+  const args = ['compare', '--levels', 'unikernel', '--only', 'time', '--runs', '3', BUSYBOX, 'true']
+  const cloister = commandLine(t)
+  t.is((await cloister(args)).stderr, 'cloister: warming up\ncloister: time\ncloister: host facts\n')
+  t.is((await cloister([...args.slice(0, 1), '--json', ...args.slice(1)])).stderr, '')
 })
 
 test('the facts of the host have types, and null where the host has no such thing', (t) => {

@@ -21,6 +21,7 @@ const facts = {
   streams: [{ letter: 'n' }, { letter: 'p', fd: 1 }, { letter: 'k', fd: 2 }],
   cgroupsPath: '/cloister-web',
   openFilesMax: 4096,
+  rlimits: [],
 }
 const config = ociConfig(spec, facts)
 
@@ -57,7 +58,7 @@ test('it has namespaces of its own for everything that a host shows', (t) => {
 })
 
 test('memory is limited with no swap on top, processors by quota, processes by number', (t) => {
-  const { memory, cpu, pids, devices } = config.linux.resources
+  const { memory, cpu, pids, devices } = config.linux.resources!
   t.deepEqual(memory, { limit: 67_108_864, swap: 67_108_864 })
   t.deepEqual(cpu, { quota: 150_000, period: 100_000 })
   t.deepEqual(pids, { limit: PIDS_LIMIT })

@@ -2,14 +2,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
-import {
-  findRuntimes,
-  isHostRefusal,
-  logErrors,
-  noRuntimeError,
-  type OciRuntime,
-  runtimeRefusals,
-} from '../../src/container/runtime.ts'
+import { findRuntimes, isHostRefusal, logErrors, noRuntimeError, type OciRuntime } from '../../src/container/runtime.ts'
+import { runtimeNotes } from '../../src/container/runtime-notes.ts'
 import type { CgroupLayout } from '../../src/host/cgroup-layout.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
 
@@ -48,11 +42,28 @@ test('a refusal is remembered for this boot, and forgotten when the runtime is u
   const path = installed(t)
   const file = join(path, 'refusals.json')
   const [runc] = findRuntimes(layout('v1'), path)
-  runtimeRefusals(file).add(runc!, 'cgroups in hybrid mode not supported')
-  t.is(runtimeRefusals(file).reasonOf(runc!), 'cgroups in hybrid mode not supported')
-  writeFileSync(runc!.path, '#!/bin/false # newer\n')
+  runtimeNotes(file).add(runc!, 'cgroups in hybrid mode not supported')
+  t.is(runtimeNotes(file).reasonOf(runc!), 'cgroups in hybrid mode not supported')
+  if (!runc?.path.startsWith(path)) return t.fail(`found ${runc?.path}`)
+  writeFileSync(runc.path, '#!/bin/false # newer\n')
   const [upgraded] = findRuntimes(layout('v1'), path)
-  t.is(runtimeRefusals(file).reasonOf(upgraded!), undefined)
+  t.is(runtimeNotes(file).reasonOf(upgraded!), undefined)
+})
+
+test('the version in words is asked once and again after an upgrade', (t) => {
+  const path = installed(t)
+  const file = join(temporaryDirectory(t), 'notes.json')
+  const [runc] = findRuntimes(layout('v1'), path)
+  // What follows writes to that file.
+  if (!runc?.path.startsWith(path)) return t.fail(`found ${runc?.path}`)
+  const says = (version: string) => writeFileSync(runc.path, `#!/bin/sh\necho runc version ${version}\n`)
+  says('1.1.5')
+  const [first] = findRuntimes(layout('v1'), path)
+  t.is(runtimeNotes(file).versionOf(first!), '1.1.5')
+  says('1.2.0-rc.1')
+  t.is(runtimeNotes(file).versionOf(first!), '1.1.5')
+  const [second] = findRuntimes(layout('v1'), path)
+  t.is(runtimeNotes(file).versionOf(second!), '1.2.0-rc.1')
 })
 
 test('a file of refusals that is not ours or of another boot says nothing', (t) => {
@@ -63,10 +74,10 @@ test('a file of refusals that is not ours or of another boot says nothing', (t) 
     'null',
     '{',
     '[]',
-    '{"bootId":"another","refusals":[{"path":"/usr/bin/crun","version":"1"}]}',
+    '{"bootId":"another","runtimes":[{"reason":"x","path":"/usr/bin/crun","version":"1"}]}',
   ]) {
     writeFileSync(file, content)
-    t.is(runtimeRefusals(file).reasonOf(runtime), undefined, content)
+    t.is(runtimeNotes(file).reasonOf(runtime), undefined, content)
   }
 })
 

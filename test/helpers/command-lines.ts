@@ -12,7 +12,7 @@ export function cloisterLines(line: string): string[][] {
   })
   let words: string[] | undefined
   for (const { text, quoted } of splitWords(outer)) {
-    if (!quoted && /^(\S*\/)?cloister$/.test(text)) {
+    if (!quoted && /^((\S*\/)?bin\/)?cloister$/.test(text)) {
       words = []
       found.push(words)
     } else if (!quoted && BORDER.test(text)) words = undefined

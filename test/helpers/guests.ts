@@ -1,6 +1,7 @@
 /** Boots a test guest (guest-kernel/tests) in a real VM and says what it printed and how it ended. */
 import { join } from 'node:path'
 import type { BootModuleSource } from '../../src/machine/boot-modules.ts'
+import type { CpuPolicy } from '../../src/machine/cpu-policy.ts'
 import type { MachineEnd } from '../../src/machine/exit-handler.ts'
 import { createMachine, type Machine } from '../../src/machine/machine.ts'
 import { MIB } from '../../src/memory/memory-map.ts'
@@ -13,6 +14,7 @@ export interface GuestOptions {
   readonly memoryBytes?: number
   readonly trace?: (line: string) => void
   readonly modules?: readonly BootModuleSource[]
+  readonly policy?: CpuPolicy
 }
 
 export interface BootedGuest {
@@ -47,11 +49,14 @@ export async function bootGuest(
 }
 
 /** Boots, waits for the end, releases everything. */
-export async function runGuest(name: string, options?: GuestOptions): Promise<{ end: MachineEnd; output: string }> {
+export async function runGuest(
+  name: string,
+  options?: GuestOptions,
+): Promise<{ end: MachineEnd; output: string; policy: CpuPolicy }> {
   const { machine, output } = await bootGuest(name, options)
   try {
     machine.start()
-    return { end: await machine.ended, output: output() }
+    return { end: await machine.ended, output: output(), policy: machine.policy }
   } finally {
     await machine.close()
   }

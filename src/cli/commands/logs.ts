@@ -49,25 +49,22 @@ export async function run(context: CommandContext): Promise<number> {
 
 /** The records that hold the last lines, the first of them cut to fit. */
 export function lastLines(records: readonly OutputRecord[], count: number): OutputRecord[] {
+  if (count === 0) return []
   const kept: OutputRecord[] = []
-  let missing = count
+  let begun = 0
   for (const record of records.toReversed()) {
-    if (missing === 0) break
     const bytes = outputBytes(record)
-    let at = bytes.length
-    // A line that its end closes is one line, not two.
-    const closed = kept.length === 0 && bytes[at - 1] === 0x0a
-    let begins = bytes.lastIndexOf(0x0a, closed ? at - 2 : at - 1)
-    while (begins !== -1 && missing > 1) {
-      missing--
-      at = begins
-      begins = at === 0 ? -1 : bytes.lastIndexOf(0x0a, at - 1)
-    }
-    if (begins === -1) kept.unshift(record)
+    // The very last byte ends a line, if it does; every line end before it begins one.
+    let at = kept.length === 0 ? bytes.length - 1 : bytes.length
+    do {
+      at = bytes.subarray(0, at).lastIndexOf(0x0a)
+      if (at !== -1) begun++
+    } while (at !== -1 && begun < count)
+    if (at === -1) kept.unshift(record)
     else {
-      const rest = bytes.subarray(begins + 1)
-      kept.unshift({ time: record.time, stream: record.stream, base64: rest.toString('base64') })
-      missing = 0
+      const rest = bytes.subarray(at + 1)
+      if (rest.length > 0) kept.unshift({ time: record.time, stream: record.stream, base64: rest.toString('base64') })
+      break
     }
   }
   return kept

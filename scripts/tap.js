@@ -1,0 +1,37 @@
+/** Reads the TAP lines of a run of ava: counts them, shows what fails and what is skipped, under a prefix. */
+const SKIPPED_FOR_KVM = /\(skipped: .*kvm/i
+
+export function tapReader({ prefix = '', say }) {
+  let showing = false
+  const run = {
+    passed: 0,
+    failed: 0,
+    skipped: 0,
+    skippedForKvm: 0,
+    bailedOut: false,
+    /** What went wrong with the run as a whole. */
+    problems: [],
+    /** Of tests that ran, in order. */
+    titles: [],
+    read(line) {
+      const result = /^(not )?ok \d+ - (.*)$/.exec(line)
+      if (result) {
+        const [, not, title] = result
+        showing = Boolean(not)
+        const skipped = !not && /# SKIP/i.test(title)
+        if (!skipped) run.titles.push(title)
+        if (not) run.failed++
+        else if (skipped) run.skipped++
+        else run.passed++
+        if (skipped && SKIPPED_FOR_KVM.test(title)) run.skippedForKvm++
+        if (not || skipped) say(`${not ? '✗' : '-'} ${prefix}${title}`)
+        return
+      }
+      if (/^Bail out!/.test(line)) run.bailedOut = true
+      if (/^(TAP version|\d+\.\.\d+|# (tests|pass|skip|fail) )/.test(line)) return
+      // What follows a failed test, and what the tests themselves printed.
+      if (showing) say(prefix + line)
+    },
+  }
+  return run
+}

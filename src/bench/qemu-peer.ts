@@ -1,0 +1,54 @@
+/**
+ * QEMU as a peer: the very same guest kernel and root tree on its microvm machine, by KVM. docs/performance.md says
+ * what each part of the line is for. Its exit port answers (status << 1) | 1.
+ */
+import { writeFileSync } from 'node:fs'
+import { planCpio } from '../image/cpio.ts'
+import { rootTree } from '../image/root-tree.ts'
+import { probePath, unikernelPath } from '../paths.ts'
+import type { Contender } from './contender.ts'
+import { findProgram } from './find-program.ts'
+import type { Scratch } from './scratch.ts'
+
+const QEMU = 'qemu-system-x86_64'
+const MIB = 2 ** 20
+/** Where the probe sits in the guest: a name without blanks, which a kernel command line needs. */
+const PROBE = '/probe'
+
+function machineLine(memoryBytes: number): string[] {
+  const machine = 'microvm,acpi=off,auto-kernel-cmdline=on,isa-serial=on'
+  // The software KVM of some hosts refuses MSR 0x10a, which -cpu host would set.
+  const processor = ['-accel', 'kvm', '-cpu', 'host,-arch-capabilities', '-m', String(Math.ceil(memoryBytes / MIB))]
+  const bare = ['-nodefaults', '-no-user-config', '-nographic', '-serial', 'stdio', '-no-reboot']
+  const modern = ['-global', 'virtio-mmio.force-legacy=false']
+  return ['-M', machine, ...modern, ...processor, ...bare, '-device', 'isa-debug-exit,iobase=0xf4,iosize=1']
+}
+
+/** Written once: the archive of a tree that holds the probe and nothing of the host's. */
+function writeInitrd(file: string): void {
+  const archive = planCpio(rootTree({ kind: 'program', hostPath: probePath, path: PROBE }))
+  const bytes = new Uint8Array(archive.size)
+  archive.write(bytes)
+  writeFileSync(file, bytes)
+}
+
+/** @throws ContenderRefused where there is no QEMU */
+export function qemuPeer(memoryBytes: number, scratch: Scratch): Contender {
+  const file = findProgram(QEMU, 'apt-get install qemu-system-x86')
+  return {
+    name: 'qemu',
+    kind: 'peer',
+    what: 'QEMU microvm with the same guest kernel and root tree, by KVM',
+    success: 1,
+    runsProbe: true,
+    prepare: (probeArguments, { input = false } = {}) => {
+      const initrd = scratch.path('root.cpio')
+      writeInitrd(initrd)
+      const append = ['--', PROBE, ...probeArguments].join(' ')
+      const line = [...machineLine(memoryBytes), '-kernel', unikernelPath, '-initrd', initrd, '-append', append]
+      // One that waits for input could outlive us: nothing in QEMU ends with its standard input.
+      const [command, args] = input ? ['setpriv', ['--pdeathsig', 'KILL', file, ...line]] : [file, line]
+      return () => ({ file: command, args, env: scratch.env })
+    },
+  }
+}

@@ -1,0 +1,68 @@
+/** Plain bars with their figure written at the end; what has no limit goes through to the edge, in outline. */
+import { axisOption, scaleFor } from './axis.ts'
+import type { Html } from './html.ts'
+import { type Frame, INK, type Look, SOFT } from './look.ts'
+import { drawSvg } from './svg.ts'
+
+export interface BarRow {
+  readonly group: string
+  readonly name: string
+  readonly look: Look
+  /** null: without limit. */
+  readonly value: number | null
+  readonly text: string
+}
+
+export function drawBarPlot({ rows, axis }: { rows: readonly BarRow[]; axis: string }, frame: Frame): Html {
+  const { fontSize, narrow, width } = frame
+  const values = rows.map(({ value }) => value ?? 0)
+  const scale = scaleFor([...values, Math.max(...values) * 1.2], { most: narrow ? 4 : 8, log: false })
+  const left = narrow ? 150 : 330
+  const bottom = fontSize * 3.6
+  return drawSvg(
+    {
+      grid: { left, right: narrow ? 20 : 36, top: 8, bottom },
+      xAxis: axisOption(scale, axis, frame),
+      yAxis: {
+        type: 'category',
+        inverse: true,
+        data: rows.map((_, index) => index),
+        axisTick: { show: false },
+        axisLabel: {
+          interval: 0,
+          align: 'left',
+          margin: left - 4,
+          formatter: (value: string) => `{name|${rows[Number(value)]!.group}}\n{note|${rows[Number(value)]!.name}}`,
+          rich: {
+            name: { color: INK, fontSize, fontWeight: 700, lineHeight: fontSize * 1.35 },
+            note: { color: SOFT, fontSize: fontSize * 0.88 },
+          },
+        },
+      },
+      series: [
+        {
+          type: 'bar',
+          name: 'bar',
+          silent: true,
+          barWidth: fontSize * 1.8,
+          data: rows.map(({ value, look, text }) => ({
+            value: value ?? scale.max,
+            itemStyle:
+              value === null
+                ? { color: 'none', borderColor: look.colour, borderWidth: 2, borderType: [6, 5] }
+                : { color: look.colour },
+            label: {
+              show: true,
+              formatter: () => text,
+              position: value === null ? 'insideLeft' : 'right',
+              color: INK,
+              fontSize,
+              distance: 8,
+            },
+          })),
+        },
+      ],
+    },
+    { width, height: Math.round(8 + rows.length * fontSize * 3.4 + bottom) },
+  )
+}

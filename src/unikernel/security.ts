@@ -1,0 +1,86 @@
+/**
+ * What stands between a guest and the host, and between its VMM, this process, and the host: a guest that breaks out
+ * of the machine is this process. Read from the kernel now, not from what was asked for.
+ */
+import { existsSync } from 'node:fs'
+import { capabilityNames } from '../host/capabilities.ts'
+import { ownNamespaces } from '../host/namespaces.ts'
+import { readStatus } from '../host/process-status.ts'
+import type { SecurityFinding } from '../instance/instance.ts'
+import { MIB } from '../memory/memory-map.ts'
+import type { VmmCgroup } from './vmm-cgroup.ts'
+
+const BACKENDS = { kvm_intel: 'Intel VMX', kvm_amd: 'AMD SVM', kvm_pvm: 'in software' } as const
+
+export interface GuestFacts {
+  readonly memoryBytes: number
+  readonly cpus: number
+  readonly group: VmmCgroup | undefined
+}
+
+export function securityOfUnikernel({ memoryBytes, cpus, group }: GuestFacts): SecurityFinding[] {
+  const limits = group?.joined?.cgroup.limits()
+  const refused = group?.joined?.refused ?? []
+  const without = refused.length > 0 ? `refused: ${refused.join('; ')}` : 'it has joined no control group'
+  const guest = `the guest has ${memoryBytes / MIB} MiB`
+  return [
+    { topic: 'boundary', state: 'on', detail: `a virtual machine of its own, KVM ${backend()}` },
+    { topic: 'kernel', state: 'on', detail: 'our own, in the machine: a bug in it ends that machine' },
+    {
+      topic: 'system calls',
+      state: 'on',
+      detail: 'none of the program’s reaches the host; it reaches the virtual devices',
+    },
+    { topic: 'files', state: 'on', detail: 'a copy in the guest’s memory; nothing of the host’s is shared' },
+    { topic: 'processes', state: 'on', detail: 'it sees no process of the host' },
+    { topic: 'network', state: 'on', detail: 'the machine has none' },
+    ...vmm(),
+    limits?.memoryBytes === undefined
+      ? { topic: 'memory', state: 'partial', detail: `${guest}; the VMM has no limit: ${without}` }
+      : { topic: 'memory', state: 'on', detail: `${guest}, it and the VMM at most ${limits.memoryBytes / MIB} MiB` },
+    limits?.cpus === undefined
+      ? { topic: 'processor', state: 'partial', detail: `${plural(cpus)}; the VMM has no limit: ${without}` }
+      : {
+          topic: 'processor',
+          state: 'on',
+          detail: `${plural(cpus)}; with the VMM at most ${limits.cpus} of the host’s`,
+        },
+  ]
+}
+
+const plural = (cpus: number) => `${cpus} virtual processor${cpus === 1 ? '' : 's'}`
+
+function backend(): string {
+  const found = Object.entries(BACKENDS).find(([module]) => existsSync(`/sys/module/${module}`))
+  return found ? `${found[1]} (${found[0]})` : 'by an unknown module'
+}
+
+const SECCOMP_MODE_FILTER = 2
+
+/** There is no jail yet: what the VMM is left with is what whoever broke out of the machine gets. */
+function vmm(): SecurityFinding[] {
+  const status = readStatus(process.pid)
+  if (!status) return []
+  const held = capabilityNames(status.effectiveCapabilities)
+  const own = ownNamespaces(process.pid, process.ppid)
+  const root = status.uid === 0
+  return [
+    {
+      topic: 'VMM privileges',
+      state: root || held.length > 0 ? 'off' : 'partial',
+      detail: root
+        ? `its process is root of the host with ${held.length} capabilities: run it as an ordinary user who may open /dev/kvm`
+        : `its process is user ${status.uid} with ${held.length} capabilities: a break-out has what that user has`,
+    },
+    status.seccomp === SECCOMP_MODE_FILTER
+      ? { topic: 'VMM system calls', state: 'on', detail: 'filtered' }
+      : { topic: 'VMM system calls', state: 'off', detail: 'not filtered: all of the host’s' },
+    own.length === 0
+      ? { topic: 'VMM namespaces', state: 'off', detail: 'the caller’s: it sees its files, processes and network' }
+      : {
+          topic: 'VMM namespaces',
+          state: 'partial',
+          detail: `its own: ${own.join(', ')}; the others are the caller’s`,
+        },
+  ]
+}

@@ -1,0 +1,64 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { parseRequest, REQUEST_MAX } from '../../src/control/protocol.ts'
+import { UsageError } from '../../src/errors.ts'
+
+const VERBS = ['signal', 'stop', 'kill', 'pause', 'resume', 'stats', 'wait', 'attach']
+
+/** What may stand in a field: the right thing now and then. */
+const field = fc.oneof(fc.integer({ min: -10, max: 100 }), fc.boolean(), fc.jsonValue())
+const shaped = fc.record(
+  {
+    verb: fc.oneof(fc.constantFrom(...VERBS), fc.jsonValue()),
+    signo: field,
+    graceMs: field,
+    removed: field,
+    input: field,
+  },
+  { requiredKeys: [] },
+)
+
+test('whatever JSON arrives is a request with checked fields, or refused by a sentence', (t) => {
+  fc.assert(
+    fc.property(fc.oneof(shaped, fc.jsonValue()), (value) => {
+      try {
+        const request = parseRequest(JSON.stringify(value))
+        if (!VERBS.includes(request.verb)) return false
+        if (request.verb === 'signal')
+          return Number.isInteger(request.signo) && request.signo >= 1 && request.signo <= 64
+        if (request.verb === 'stop') return Number.isInteger(request.graceMs) && request.graceMs >= 0
+        if (request.verb === 'kill') return typeof request.removed === 'boolean'
+        if (request.verb === 'attach') return typeof request.input === 'boolean'
+        return Object.keys(request).length === 1
+      } catch (error) {
+        return (
+          error instanceof UsageError &&
+          error.message.startsWith('Cannot read the request') &&
+          error.message.length < 200
+        )
+      }
+    }),
+    { numRuns: 2000 },
+  )
+  t.pass()
+})
+
+test('what is no JSON is refused, be it as deep as a line may be', (t) => {
+  for (const line of ['', '{', 'signal', '{"verb":"wait"', '['.repeat(REQUEST_MAX)]) {
+    t.throws(() => parseRequest(line), { instanceOf: UsageError, message: /it is not JSON/ })
+  }
+  const deep = '['.repeat(REQUEST_MAX / 2) + ']'.repeat(REQUEST_MAX / 2)
+  t.throws(() => parseRequest(deep), { instanceOf: UsageError, message: /there is no verb/ })
+})
+
+test('numbers outside their range are refused by name', (t) => {
+  for (const signo of [0, 65, -1, 1.5, '9', null]) {
+    t.throws(() => parseRequest(JSON.stringify({ verb: 'signal', signo })), {
+      message: /"signo" must be .* from 1 to 64/,
+    })
+  }
+  for (const graceMs of [-1, 2 ** 31, '1', undefined]) {
+    t.throws(() => parseRequest(JSON.stringify({ verb: 'stop', graceMs })), { message: /"graceMs" must be/ })
+  }
+  t.deepEqual(parseRequest('{"verb":"stop","graceMs":0,"more":1}'), { verb: 'stop', graceMs: 0 })
+})
