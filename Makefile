@@ -3,10 +3,12 @@
 #   make test     lint, types, unit tests, guest tests; a short set of them on emulated SVM hardware (LAB=no: not there)
 #   make build    what bin/cloister needs      make bench    the benchmarks (one: BENCH=ffi)
 #   make lab      a shell on emulated SVM hardware (one command: CMD='...')    make test-svm   the guest tests there
-#   make install  PREFIX=/usr/local: a link to bin/cloister
+#   make install  PREFIX=/usr/local: a link to bin/cloister, manual pages, completion    make uninstall
+#   make man      manual pages into build/man    make pictures  those of the documents, from a real comparison
 
 .DEFAULT_GOAL := build
 PREFIX ?= /usr/local
+SHARE = $(DESTDIR)$(PREFIX)/share
 LAB ?= yes
 LAB_TIMEOUT ?= 3600
 BENCH ?= $(patsubst bench/%.ts,%,$(filter-out bench/report.ts,$(wildcard bench/*.ts)))
@@ -50,14 +52,31 @@ lint: setup
 format: setup
 	@node_modules/.bin/biome check --write .
 
+man: build
+	@mkdir -p build
+	@bin/cloister help --man --output build/man
+
+pictures: build
+	@node scripts/pictures.js
+
 # A link, so that the next build is the installed one.
 install: build
-	@mkdir -p $(DESTDIR)$(PREFIX)/bin
+	@mkdir -p $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/bash-completion/completions \
+	  $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	ln -sf $(CURDIR)/bin/cloister $(DESTDIR)$(PREFIX)/bin/cloister
+	@bin/cloister help --man --output $(SHARE)/man/man1 >/dev/null
+	@bin/cloister completion bash >$(SHARE)/bash-completion/completions/cloister
+	@bin/cloister completion zsh >$(SHARE)/zsh/site-functions/_cloister
+	@bin/cloister completion fish >$(SHARE)/fish/vendor_completions.d/cloister.fish
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/cloister $(SHARE)/man/man1/cloister.1 $(SHARE)/man/man1/cloister-*.1 \
+	  $(SHARE)/bash-completion/completions/cloister $(SHARE)/zsh/site-functions/_cloister \
+	  $(SHARE)/fish/vendor_completions.d/cloister.fish
 
 clean:
 	rm -rf build dist
 	@$(MAKE) --no-print-directory -s -C guest-kernel clean
 	@$(MAKE) --no-print-directory -s -C rootfs clean
 
-.PHONY: setup build demo test bench lab test-svm lint format install clean
+.PHONY: setup build demo test bench lab test-svm lint format man pictures install uninstall clean

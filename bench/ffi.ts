@@ -15,7 +15,8 @@ const PACKAGES = ['ffi-napi@4.0.3', 'ref-napi@3.0.3']
 /** Its C++ compiles with the headers of Node 18.20 and later only so. */
 const CXXFLAGS = '-DNODE_API_EXPERIMENTAL_NOGC_ENV_OPT_OUT -fpermissive'
 const INSTALL_LIMIT_MS = 600_000
-const CALLS = 20_000
+/** Few, so that a round fits into a time slice of a busy machine. */
+const CALLS = 2000
 
 const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
 /** Compiled for one version of Node's binary interface. */
@@ -31,7 +32,7 @@ printReport({
   title: `getpid from JavaScript, ${CALLS} calls a round (koffi ${koffi.version}, Node ${process.version})`,
   unit: 'ns a call',
   peer: 'koffi',
-  candidates: await takeTurns(players, { runs: rounds(20), warmups: 5 }),
+  candidates: await takeTurns(players, { runs: rounds(100), warmups: 20 }),
 })
 
 function nanosecondsACall(getpid: () => number): number {

@@ -396,18 +396,22 @@ static const struct workload {
 	{ "read", read_small },
 };
 
-/* Doubles the count until a round takes long enough, and tells of that round only: the others warmed up. */
+/*
+ * Doubles the count until a round takes long enough, and tells of that round only: the others warmed up. The round
+ * before must have been long too, since one that was interrupted for a while is long with hardly an operation in it.
+ */
 static int cost(int64_t target_ns)
 {
 	putchar('{');
 	for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
-		int64_t count = 64, begin, elapsed;
+		int64_t count = 64, begin, elapsed = 0, before;
 
 		for (;; count *= 2) {
+			before = elapsed;
 			begin = monotonic_ns();
 			workloads[i].run(count);
 			elapsed = monotonic_ns() - begin;
-			if (elapsed >= target_ns)
+			if (elapsed >= target_ns && before >= target_ns / 4)
 				break;
 		}
 		key(workloads[i].name);

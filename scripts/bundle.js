@@ -113,6 +113,15 @@ await bundle({
   sourcemap: false,
 })
 
+// Whoever hands on their code hands on their terms.
+const IN_REPORT = ['echarts', 'zrender', 'tslib']
+const terms = IN_REPORT.flatMap((name) =>
+  readdirSync(`${root}node_modules/${name}`, { recursive: true })
+    .filter((file) => /^(licenses\/)?(LICENSE|NOTICE)[^/]*$/.test(file))
+    .map((file) => `${name}: ${file}\n\n${readFileSync(`${root}node_modules/${name}/${file}`, 'utf8')}`),
+)
+place('report.licences.txt', terms.join(`\n${'='.repeat(80)}\n`))
+
 // A vCPU's worker thread is a file of its own, found beside the bundle.
 await bundle({ ...common, entryPoints: ['src/machine/vcpu-worker.ts'], outfile: 'dist/vcpu-worker.js', format: 'esm' })
 

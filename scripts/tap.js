@@ -9,6 +9,8 @@ export function tapReader({ prefix = '', say }) {
     skipped: 0,
     skippedForKvm: 0,
     bailedOut: false,
+    /** The runner has said how many tests there were: it came to its end. */
+    complete: false,
     /** What went wrong with the run as a whole. */
     problems: [],
     /** Of tests that ran, in order. */
@@ -27,6 +29,7 @@ export function tapReader({ prefix = '', say }) {
         if (not || skipped) say(`${not ? '✗' : '-'} ${prefix}${title}`)
         return
       }
+      if (/^1\.\.\d+$/.test(line)) run.complete = true
       if (/^Bail out!/.test(line)) run.bailedOut = true
       if (/^(TAP version|\d+\.\.\d+|# (tests|pass|skip|fail) )/.test(line)) return
       // What follows a failed test, and what the tests themselves printed.

@@ -30,7 +30,10 @@ async function runHere(run, avaArguments) {
   for await (const line of createInterface({ input: ava.stdout })) run.read(line)
   const status = await closed
 
-  if (status !== 0 && run.failed === 0) run.problems.push(`the test runner ended with status ${status}`)
+  // So it does, with an error of its own reporter, when a test hangs.
+  if (status !== 0 && !run.complete) {
+    run.problems.push(`the test runner gave up with status ${status}; the last test to end was ${run.titles.at(-1)}`)
+  } else if (status !== 0 && run.failed === 0) run.problems.push(`the test runner ended with status ${status}`)
   if (run.bailedOut) run.problems.push('the test runner gave up')
   if (run.skippedForKvm > 0) {
     const { whyNoKvm } = await import(`${root}build/test/helpers/kvm.js`)
@@ -55,16 +58,15 @@ const skipLab = (why) => {
   lab.skipped++
 }
 
+// Of the lab, where a test may take long, also which one ended last.
 const progress = setInterval(() => {
-  const counts = [
-    mode === 'all' || mode === 'only' ? [] : `${here.passed} passed`,
-    inLab ? `${lab.passed} in the lab` : [],
-  ]
-  say(`… ${counts.flat().join(', ')} so far`)
+  const counts = mode === 'all' || mode === 'only' ? [] : [`${here.passed} passed`]
+  if (inLab) counts.push(`${lab.passed} in the lab`)
+  const last = lab.titles.at(-1)
+  say(`… ${counts.join(', ')} so far${last === undefined ? '' : ` (there: ${last})`}`)
 }, PROGRESS_MS)
 
 const tests = mode === 'only' || mode === 'all' ? undefined : runHere(here, avaArguments)
-if (process.env.LAB_AFTER) await tests
 if (mode === 'no') skipLab('LAB=no')
 if (inLab) {
   const files = mode === 'all' ? (avaArguments.length > 0 ? avaArguments : guestTests()) : undefined

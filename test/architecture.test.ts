@@ -10,10 +10,22 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
  * row is a forbidden arrow. `instance` holds what the levels share, `levels` is src/levels.ts.
  */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  cli: ['bench', 'compare', 'report', 'doctor', 'holder', 'control', 'levels', 'host', 'instance', 'image', 'kvm-bindings'],
+  cli: [
+    'bench',
+    'compare',
+    'report',
+    'doctor',
+    'holder',
+    'control',
+    'levels',
+    'host',
+    'instance',
+    'image',
+    'kvm-bindings',
+  ],
   holder: ['control', 'levels', 'instance', 'kvm-bindings'],
   control: ['instance', 'kvm-bindings'],
-  report: ['bench', 'compare', 'doctor', 'instance'],
+  report: ['bench', 'compare', 'instance'],
   bench: ['compare', 'image', 'instance', 'kvm-bindings'],
   compare: ['doctor', 'host', 'instance', 'image', 'container', 'kvm-bindings'],
   doctor: ['container', 'host', 'instance', 'kvm-bindings'],
@@ -40,6 +52,8 @@ const LEAVES = ['src/errors.ts', 'src/log.ts', 'src/paths.ts', 'src/version.ts',
 const NARROW = [
   { from: 'devices', to: 'backends', files: [] },
   { from: 'boot', to: 'kvm-bindings', files: ['kvm-bindings/layout.ts'] },
+  { from: 'report', to: 'bench', files: [] },
+  { from: 'report', to: 'compare', files: ['src/compare/slope.ts', 'src/compare/statistics.ts'] },
 ] as const
 
 interface Import {
@@ -122,6 +136,18 @@ test('only kvm-bindings/ffi.ts imports koffi', (t) => {
     /(?:from|import|require)[ (]\s*'(?:koffi|@koromix\/[^']*)'/.test(readFileSync(join(ROOT, file), 'utf8')),
   )
   t.deepEqual(importers, ['kvm-bindings/ffi.ts'])
+})
+
+test('only report/svg.ts imports the chart library, and nothing but the command line imports a page', (t) => {
+  const importers = imports.filter(({ to }) => to.startsWith('echarts')).map(({ from }) => from)
+  t.deepEqual([...new Set(importers)], ['src/report/svg.ts'])
+  const pages = local.filter(({ from, to }) => folderOf(to) === 'report' && folderOf(from) !== 'report')
+  t.deepEqual(
+    pages.filter(({ from, dynamic }) => folderOf(from) !== 'cli' || !dynamic).map(({ from }) => from),
+    [],
+  )
+  // The bundler knows these names: any other would pull the library into the command (scripts/bundle.js).
+  for (const { to } of pages) t.regex(to, /report\/(report|comparison-page|bench-page)\.ts$/)
 })
 
 test('devices, virtio and the bus know no file, no process and no KVM', (t) => {

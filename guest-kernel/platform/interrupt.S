@@ -29,12 +29,18 @@ interrupt_return:                    /* stack: rax rip cs rflags rsp ss */
   jne interrupted_program
   cmpl $PHYSICAL(text_end), 8(%rsp)
   jae interrupted_program
+  cmpl $PHYSICAL(privileged_hlt), 8(%rsp)
+  je 2f
   cmpl $PHYSICAL(return_window), 8(%rsp)
   jb 1f
   cmpl $PHYSICAL(return_window_end), 8(%rsp)
   jae 1f
   movl $PHYSICAL(return_to_program), 8(%rsp)
 1:
+  pop %rax
+  iretq
+2:                                   /* QEMU's emulated SVM forgets the shadow of sti: what should end the hlt came before it */
+  movl $PHYSICAL(privileged_return), 8(%rsp)
   pop %rax
   iretq
 

@@ -5,6 +5,7 @@
   .code64
 
   .globl privileged, privileged_ud2, privileged_entry, privileged_guarded, privileged_failed, privileged_string
+  .globl privileged_hlt, privileged_return
 privileged:                          /* rdi: operation, rsi, rdx: a, b */
   mov %edi, %eax
 privileged_ud2:
@@ -23,6 +24,7 @@ privileged_entry:                    /* stack: rip cs rflags rsp ss */
   movabs %eax, KERNEL_BASE + LAPIC_PA + 0x380   /* initial count: the timer runs */
 2:
   sti                                /* takes effect after the next instruction: no gap before hlt either */
+privileged_hlt:
   hlt
 privileged_return:
   addq $2, (%rsp)

@@ -69,7 +69,7 @@ function machine({ kernel, initramfs }) {
       ]
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
-    ...['-M', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max,-xsave', '-smp', values.cpus, '-m', values.memory],
+    ...['-M', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max,-pku', '-smp', values.cpus, '-m', values.memory],
     ...['-kernel', kernel, '-initrd', initramfs],
     ...['-append', 'console=ttyS0 panic=-1 mitigations=off quiet'],
     ...['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'],

@@ -52,6 +52,10 @@ export const shortSet = [
     ],
   },
   {
+    file: 'guest/avx',
+    titles: ['vector registers are kept across exits, and hold AVX where the policy says so (gcc)'],
+  },
+  {
     file: 'cli/run',
     titles: [
       '*: exit status, standard error, environment and working directory are the program*',

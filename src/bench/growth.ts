@@ -54,7 +54,7 @@ async function addInstances(
     return { points, stoppedBy, ...(reason === undefined ? {} : { reason }) }
   }
   while (children.length < instances) {
-    if (availableBytes() - memoryBytes < reserveBytes) {
+    if (room() - memoryBytes < reserveBytes) {
       if (points.length > 0) return stop('memory')
       throw new ContenderRefused('the host would keep less memory than its reserve with one instance more')
     }
@@ -74,6 +74,9 @@ async function addInstances(
   }
   return stop('instances')
 }
+
+/** A control group around us may leave less than the host has. */
+const room = (): number => Math.min(availableBytes(), process.availableMemory())
 
 /** Counting reads a file for every process of every instance: often while they are few, then at powers of two. */
 const isLookedAt = (instances: number): boolean => instances <= 4 || Number.isInteger(Math.log2(instances))

@@ -1,5 +1,5 @@
 /**
- * QEMU as a peer: the very same guest kernel and root tree on its microvm machine, by KVM. docs/performance.md says
+ * QEMU as a peer: the very same guest kernel and root tree on its microvm machine, by KVM. docs/benchmarks.md says
  * what each part of the line is for. Its exit port answers (status << 1) | 1.
  */
 import { writeFileSync } from 'node:fs'

@@ -142,16 +142,16 @@ export function isolationTable({ findings, systemCalls }: IsolationComparison, n
     return [program?.notTracedBecause, around?.notTracedBecause].filter((reason) => reason !== undefined)
   })
   const table = renderTable(
-    ['ISOLATION from inside (✓ as expected)', ...names],
+    ['ISOLATION (✓ as expected)', ...names],
     [
       ...findings.map(({ question, expected, seen }) => [
         question,
         ...names.map((name) => seenWords(seen[name], expected[name])),
       ]),
-      ['host system calls the program may make', ...calls('program', allowed)],
-      ['  of which it did, under load', ...calls('program', seen)],
-      ['  what runs around it (VMM...) may make', ...calls('around', allowed)],
-      ['  of which it did, meanwhile', ...calls('around', seen)],
+      ['host calls that the program may make', ...calls('program', allowed)],
+      ['  of which it made under load', ...calls('program', seen)],
+      ['host calls that its VMM, runtime may', ...calls('around', allowed)],
+      ['  of which they made meanwhile', ...calls('around', seen)],
     ],
   )
   return [table, ...[...new Set(reasons)].map((reason) => `Not traced: ${reason}.`)].join('\n')
@@ -175,7 +175,7 @@ export function neighbourTable({ trials }: NeighbourComparison, names: Levels): 
 }
 
 const clipped = (text: string) => (text.length <= WORDS_MOST ? text : `${text.slice(0, WORDS_MOST - 3)}...`)
-const WORDS_MOST = 44
+const WORDS_MOST = 42
 
 function outcomeCells(outcome: NeighbourOutcome | AttackNotTried): string[] {
   if (!outcome.tried) return ['not tried', '', outcome.reason]

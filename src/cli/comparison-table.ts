@@ -25,10 +25,11 @@ export function presentComparison(comparison: Comparison): string {
   return [title, ...tables, ...(verdict === '' ? [] : [verdict])].join('\n\n')
 }
 
-function outcome({ levels, unavailable, time }: Comparison): string {
+function outcome({ levels, unavailable, failed = [], time }: Comparison): string {
   const verdict = levels.length === 0 ? ['No level ran.'] : time ? sameness(time, levels) : []
   const missing = unavailable.map(({ isolation, reason }) => `${isolation} did not run: ${indented(reason)}`)
-  return [...verdict, ...missing].join('\n')
+  const without = failed.map(({ part, reason }) => `${part} could not be measured: ${indented(reason)}`)
+  return [...verdict, ...missing, ...without].join('\n')
 }
 
 function sameness({ levels, sameOutcome }: TimeComparison, names: Comparison['levels']): string[] {

@@ -34,18 +34,28 @@ const NOT_YET: Readonly<Record<string, string>> = {
   restart: 'An instance does not start twice: "cloister rm" it and run it again.',
 }
 
-/** @throws UsageError when there is no such command. */
-export function commandNamed(name: string): Command {
-  const command = COMMANDS.find((candidate) => candidate.name === name)
+/** @param rest what stands after it on the command line @throws UsageError when there is no such command. */
+export function commandNamed(name: string, rest: readonly string[] = []): Command {
+  const command = findCommand(name)
   if (command) return command
-  const what = name.startsWith('-') ? `option ${name} before the command` : `command "${name}"`
-  throw new UsageError(`Cannot read the command line: there is no ${what}.`, { hint: hintFor(name) })
+  if (name.startsWith('-')) {
+    const later = rest.find((word) => findCommand(word))
+    throw new UsageError(`Cannot read the command line: there is no option ${name} before the command.`, {
+      hint: later === undefined ? LISTED : `Options of a command follow it: "cloister ${later} ${name}".`,
+    })
+  }
+  throw new UsageError(`Cannot read the command line: there is no command "${name}".`, { hint: hintFor(name) })
 }
 
+const findCommand = (name: string): Command | undefined => COMMANDS.find((candidate) => candidate.name === name)
+
+const LISTED = '"cloister --help" lists the commands.'
+
 function hintFor(name: string): string {
+  if (/^[./]/.test(name)) return `Did you mean "cloister run ${name}"?`
   if (Object.hasOwn(NOT_YET, name)) return NOT_YET[name]!
   const names = COMMANDS.filter(({ hidden }) => !hidden).map((command) => command.name)
   const alias = Object.hasOwn(ALIASES, name) ? ALIASES[name]! : undefined
   const near = alias !== undefined && names.includes(alias) ? alias : suggest(name, names)
-  return near === undefined ? '"cloister --help" lists the commands.' : `Did you mean "cloister ${near}"?`
+  return near === undefined ? LISTED : `Did you mean "cloister ${near}"?`
 }

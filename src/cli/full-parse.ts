@@ -1,11 +1,8 @@
-/** yargs, set up from the rows of a command: the full grammar, the help texts, and words for what is wrong. */
+/** yargs, set up from the rows of a command: the full grammar, and words for what is wrong. */
 import yargs, { type Argv } from 'yargs'
 import { UsageError } from '../errors.ts'
 import type { Command, OptionRow, ParsedArguments } from './command.ts'
-import { OVERVIEW_EXAMPLES } from './overview.ts'
 import { suggest } from './suggest.ts'
-
-const HELP_WIDTH = 110
 
 /** @throws UsageError naming the first thing that is wrong. */
 export async function fullParse(command: Command, args: readonly string[]): Promise<ParsedArguments | 'help'> {
@@ -65,33 +62,8 @@ function joinValues(command: Command, args: readonly string[]): string[] {
   return joined
 }
 
-export const commandHelp = async (command: Command): Promise<string> =>
-  [
-    await parserOf(command, []).getHelp(),
-    examplesHelp(command.examples),
-    ...(command.epilogue === undefined ? [] : [command.epilogue]),
-  ].join('\n\n')
-
-/** yargs would break the longer lines, and a line that is broken cannot be copied. */
-function examplesHelp(examples: Command['examples']): string {
-  const width = Math.max(...examples.map(([line]) => line.length))
-  return ['Examples:', ...examples.map(([line, what]) => `  ${line.padEnd(width)}  ${what}`)].join('\n')
-}
-
-export async function overviewHelp(commands: readonly Command[]): Promise<string> {
-  const parser = base([], 'cloister').usage(
-    '$0 COMMAND [OPTIONS]\n\nRun a Linux program in a container or in a virtual machine of its own, and compare the two.',
-  )
-  for (const { name, describe, hidden } of commands) if (!hidden) parser.command(name, describe)
-  const help = await parser
-    .option('version', { alias: 'v', type: 'boolean', describe: 'Print the version' })
-    .option('help', { alias: 'h', type: 'boolean', describe: 'Show this help' })
-    .getHelp()
-  return [help, examplesHelp(OVERVIEW_EXAMPLES), '"cloister COMMAND --help" says more about a command.'].join('\n\n')
-}
-
 function parserOf(command: Command, args: readonly string[]): Argv {
-  const parser = base(args, `cloister ${command.name}`).usage(`$0 ${command.usage}\n\n${command.describe}`)
+  const parser = base(args)
   parser.parserConfiguration({
     'halt-at-non-option': command.stopsAtOperand,
     'populate--': true,
@@ -102,9 +74,8 @@ function parserOf(command: Command, args: readonly string[]): Argv {
     'parse-positional-numbers': false,
     'strip-aliased': true,
   })
-  for (const { name, short, value, describe } of command.options) {
+  for (const { name, short, value } of command.options) {
     parser.option(name, {
-      describe: value === undefined ? describe : `${value}: ${describe}`,
       ...(short === undefined ? {} : { alias: short }),
       ...(value === undefined ? { type: 'boolean' } : { type: 'string', requiresArg: true }),
     })
@@ -113,14 +84,12 @@ function parserOf(command: Command, args: readonly string[]): Argv {
 }
 
 /** Help and failures are ours to print: yargs neither writes nor exits. Its texts stay English in every locale. */
-const base = (args: readonly string[], scriptName: string): Argv =>
+const base = (args: readonly string[]): Argv =>
   yargs([...args])
-    .scriptName(scriptName)
     .detectLocale(false)
     .help(false)
     .version(false)
     .exitProcess(false)
-    .wrap(Math.min(HELP_WIDTH, process.stdout.columns ?? HELP_WIDTH))
     .fail((message, error) => {
       // A refusal of its own comes as an error called YError, or as a message alone.
       if (error && error.name !== 'YError') throw error

@@ -6,6 +6,7 @@ import { claimRunRoot } from '../instance/state-root.ts'
 import { InstanceStore } from '../instance/store.ts'
 import type { CommandContext } from './command.ts'
 import { createProgress } from './progress.ts'
+import { suggest } from './suggest.ts'
 import { sweepOrphans } from './sweep.ts'
 import { print, printError } from './terminal.ts'
 
@@ -25,8 +26,12 @@ export async function openStore({ log }: CommandContext): Promise<InstanceStore>
 export function recordNamed(store: InstanceStore, name: string, action: string): InstanceRecord {
   const record = store.read(name)
   if (record) return record
+  const near = suggest(
+    name,
+    store.list().map((one) => one.name),
+  )
   throw new UsageError(`Cannot ${action} instance "${name}": there is none of that name.`, {
-    hint: 'See "cloister ps -a".',
+    hint: near === undefined ? 'See "cloister ps -a".' : `Did you mean "${near}"? "cloister ps -a" lists them all.`,
   })
 }
 

@@ -17,8 +17,9 @@ async function main(args: readonly string[]): Promise<number> {
     print(VERSION)
     return 0
   }
-  if (first === undefined || first === '--help' || first === '-h') return help()
-  return runCommand(commandNamed(first), rest)
+  if (first === undefined) return help()
+  if (first === '--help' || first === '-h') return help(rest[0] === undefined ? undefined : commandNamed(rest[0]))
+  return runCommand(commandNamed(first, rest), rest)
 }
 
 async function runCommand(command: Command, args: readonly string[]): Promise<number> {
@@ -52,8 +53,8 @@ async function fullParse(command: Command, args: readonly string[]): Promise<Par
 }
 
 async function help(command?: Command): Promise<number> {
-  const { commandHelp, overviewHelp } = await import('./full-parse.ts')
-  print(command ? await commandHelp(command) : await overviewHelp(COMMANDS))
+  const { commandHelp, overviewHelp } = await import('./help-text.ts')
+  print(command ? commandHelp(command) : overviewHelp(COMMANDS))
   return 0
 }
 

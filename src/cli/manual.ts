@@ -2,7 +2,7 @@
 import { VERSION } from '../version.ts'
 import type { Command, OptionRow } from './command.ts'
 import { argument, block, macro, text } from './mdoc.ts'
-import { OVERVIEW_EXAMPLES } from './overview.ts'
+import { groupsOf, OVERVIEW, OVERVIEW_EXAMPLES } from './overview.ts'
 
 /** mdoc wants a day, and a build that asks the clock makes another file each time. Changed when the texts are. */
 const DAY = 'November 22, 2026'
@@ -39,15 +39,14 @@ export function commandPage(command: Command): string {
 }
 
 export function overviewPage(commands: readonly Command[]): string {
-  const shown = commands.filter(({ hidden }) => !hidden)
-  return page('cloister', 'Run a program in a container or a virtual machine of its own, and compare them', [
+  const groups = groupsOf(commands).flatMap(({ title, members }) => [
+    macro('Ss', title),
+    ...list(members.map(({ name, describe }) => [macro('Xr', `cloister-${name}`, '1'), `${describe}.`])),
+  ])
+  return page('cloister', 'run a program in a container or a virtual machine of its own, and compare them', [
     section('SYNOPSIS', synopsis('cloister', 'COMMAND [OPTIONS]  |  --version  |  --help')),
-    section('DESCRIPTION', [
-      ...text(
-        'Runs an unmodified Linux program in a container, or in a virtual machine with a guest kernel of its own, and measures what each wall costs and hides. No daemon is needed. The commands are:',
-      ),
-      ...list(shown.map(({ name, describe }) => [macro('Xr', `cloister-${name}`, '1'), `${describe}.`])),
-    ]),
+    section('DESCRIPTION', text(OVERVIEW)),
+    section('COMMANDS', groups),
     section('ENVIRONMENT', list(ENVIRONMENT.map(([name, what]) => [macro('Ev', name), what]))),
     section('FILES', list(FILES.map(([path, what]) => [macro('Pa', path), what]))),
     section('EXIT STATUS', list(EXIT_STATUS.map(([status, what]) => [macro('Li', status), what]))),

@@ -19,8 +19,7 @@ export function parseSize(text: string): number {
 
 /** Milliseconds. A bare number is seconds, as `timeout` and `sleep` have it. */
 export function parseDurationMs(text: string): number {
-  const match = /^(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|)$/.exec(text)
-  const ms = Math.ceil(Number(match?.[1]) * (DURATION_UNITS_MS[match?.[2] ?? ''] ?? Number.NaN))
+  const ms = durationMs(text)
   if (!Number.isSafeInteger(ms) || ms === 0 || ms > LONGEST_DURATION_MS) {
     throw new UsageError(`Cannot read "${text}" as a duration between 1 ms and 24 days.`, {
       hint: 'Write a number with ms, s, m or h: 500ms, 2s, 1.5m.',
@@ -29,10 +28,18 @@ export function parseDurationMs(text: string): number {
   return ms
 }
 
-/** A moment: so long ago, or a date as ISO 8601 has it. */
+/** NaN for what is no duration. */
+function durationMs(text: string): number {
+  const match = /^(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|)$/.exec(text)
+  return Math.ceil(Number(match?.[1]) * (DURATION_UNITS_MS[match?.[2] ?? ''] ?? Number.NaN))
+}
+
+/** RFC 3339, of which the time and the zone may be left out. */
+const DATE = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?$/
+
+/** A moment: so long ago, or a date. */
 export function parseMoment(text: string, now = Date.now()): Date {
-  if (/^\d+(\.\d+)?(ms|s|m|h|)$/.test(text)) return new Date(now - parseDurationMs(text))
-  const date = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(Number.NaN)
+  const date = DATE.test(text) ? new Date(text) : new Date(now - durationMs(text))
   if (!Number.isNaN(date.getTime())) return date
   throw new UsageError(`Cannot read "${text}" as a moment.`, {
     hint: 'Write how long ago (10m, 2h), or a date: 2026-11-22T08:00:00Z.',

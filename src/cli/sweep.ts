@@ -1,9 +1,14 @@
 /** What a crash of ours left behind is noticed by the next command, said, and cleaned. */
 import { closeSync, constants, openSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExitResult } from '../instance/instance.ts'
 import type { InstanceStore, Orphan } from '../instance/store.ts'
 import { loadLevel } from '../levels.ts'
 import type { Log } from '../log.ts'
+
+/** Ending what a container left takes as long as its processes take to die. */
+const PATIENCE_MS = 10_000
+const LOOK_MS = 5
 
 export interface Swept {
   readonly instance: string
@@ -16,7 +21,10 @@ export interface Swept {
 export async function sweepOrphans(store: InstanceStore, log: Log, options: { quick: boolean }): Promise<Swept[]> {
   const swept: Swept[] = []
   for (const orphan of store.orphans(options)) {
-    const outcome = await alone(orphan, () => clean(store, orphan))
+    const outcome = await alone(orphan, options.quick, async () => {
+      const now = store.again(orphan)
+      return now && (await clean(store, now))
+    })
     if (outcome === undefined) continue
     swept.push(outcome)
     const { instance, released, error } = outcome
@@ -44,8 +52,11 @@ async function clean(store: InstanceStore, orphan: Orphan): Promise<Swept> {
   }
 }
 
-/** Of several commands that notice the same one, the first does it; its lock goes with it, however it ends. */
-async function alone<T>({ marker }: Orphan, work: () => Promise<T>): Promise<T | undefined> {
+/**
+ * Of several commands that notice the same one, the first does it; its lock goes with it, however it ends. The others
+ * wait, since what they are about to do may need the name, or its control group, unless they are in a hurry.
+ */
+async function alone<T>({ marker }: Orphan, quick: boolean, work: () => Promise<T>): Promise<T | undefined> {
   const { tryLock } = await import('../../kvm-bindings/ffi.ts')
   let fd: number
   try {
@@ -54,7 +65,10 @@ async function alone<T>({ marker }: Orphan, work: () => Promise<T>): Promise<T |
     return undefined // another one has just finished
   }
   try {
-    return tryLock(fd) ? await work() : undefined
+    for (const deadline = performance.now() + PATIENCE_MS; !tryLock(fd); await sleep(LOOK_MS)) {
+      if (quick || performance.now() > deadline) return undefined
+    }
+    return await work()
   } finally {
     closeSync(fd)
   }

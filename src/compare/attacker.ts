@@ -60,10 +60,12 @@ export async function attack(level: Isolation, row: AttackRow, ms: number, sessi
     watch.end()
   }
   const { peak } = watch
-  const withinLimits =
-    peak.processes <= PIDS_LIMIT + PROCESSES_AROUND && peak.proportionalBytes <= memoryBytes + MEMORY_AROUND
-  return { attacker, peak, contained: withinLimits && !watch.anyAlive() && leftGroups(name).length === 0 }
+  const contained = keptLimits(peak, memoryBytes) && !watch.anyAlive() && leftGroups(name).length === 0
+  return { attacker, peak, contained }
 }
+
+export const keptLimits = ({ processes, proportionalBytes }: Attacked['peak'], memoryBytes: number): boolean =>
+  processes <= PIDS_LIMIT + PROCESSES_AROUND && proportionalBytes <= memoryBytes + MEMORY_AROUND
 
 function watchProcesses() {
   const seen = new Map<string, ProcessIdentity>()
@@ -91,7 +93,7 @@ function watchProcesses() {
 }
 
 /** Control groups named after the instance, at most one level down in each hierarchy. */
-function leftGroups(name: string): string[] {
+export function leftGroups(name: string): string[] {
   const mounts = readFileSync('/proc/mounts', 'utf8')
     .split('\n')
     .map((line) => line.split(' '))

@@ -4,8 +4,9 @@
  * cannot run here is named with the reason.
  */
 import { setMaxListeners } from 'node:events'
+import { HostError } from '../errors.ts'
 import type { Isolation } from '../instance/run-spec.ts'
-import { type Comparison, PARTS, type Part, SCHEMA, type UnavailableLevel } from './comparison.ts'
+import { type Comparison, type FailedPart, PARTS, type Part, SCHEMA, type UnavailableLevel } from './comparison.ts'
 import { measureCost } from './cost.ts'
 import { hostFacts } from './host-facts.ts'
 import { probeIsolation } from './isolation-probes.ts'
@@ -27,14 +28,12 @@ export interface CompareOptions {
   readonly abort?: AbortSignal
 }
 
-/** @throws HostError when a level that ran at first does not any more; what `abort` was given, when it was */
+/** @throws what `abort` was given, when it was */
 export async function compare(options: CompareOptions): Promise<Comparison> {
-  const { runs, runArgs, memoryBytes, progress = () => {}, abort = new AbortController().signal } = options
+  const { runArgs, memoryBytes, progress = () => {}, abort = new AbortController().signal } = options
   const [startedAt, began] = [new Date().toISOString(), performance.now()]
   // Every instance that runs at the time listens.
   setMaxListeners(0, abort)
-  const wanted = new Set(options.parts)
-  const has = (part: Part) => wanted.has(part)
 
   progress('warming up')
   const unavailable = await warmUp(options.levels, ['--memory', String(memoryBytes), ...runArgs], abort)
@@ -45,28 +44,49 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     startedAt,
     command: runArgs,
     memoryBytes,
-    parts: PARTS.filter(has),
+    parts: PARTS.filter((part) => options.parts.includes(part)),
     levels,
     unavailable,
   } as const
-  const finish = async (parts: Partial<Comparison>) => {
-    abort.throwIfAborted()
-    progress('host facts')
-    const host = await hostFacts()
-    abort.throwIfAborted()
-    return { ...head, host, tookMs: performance.now() - began, ...parts }
-  }
-  if (levels.length === 0) return finish({})
-  return finish({
-    ...(has('time') && { time: await measureTime(session, runArgs, runs) }),
-    ...((has('memory') || has('density')) && (await measureMemory(session, wanted))),
-    ...(has('cost') && { cost: await measureCost(session) }),
-    ...(has('isolation') && {
-      isolation: { findings: await probeIsolation(session), systemCalls: await measureSystemCalls(session) },
-    }),
-    ...(has('neighbours') && { neighbours: await measureNeighbours(session) }),
-  })
+  const measured = levels.length === 0 ? {} : await measureParts(session, options)
+  abort.throwIfAborted()
+  progress('host facts')
+  const host = await hostFacts()
+  abort.throwIfAborted()
+  return { ...head, host, tookMs: performance.now() - began, ...measured }
 }
+
+type Measured = Pick<Comparison, 'failed' | Part>
+
+/** A part that fails is told with its reason, and does not take what was measured before with it. */
+async function measureParts(session: Session, { runArgs, runs, parts }: CompareOptions): Promise<Measured> {
+  const failed: FailedPart[] = []
+  const attempt = async (wanted: readonly Part[], measure: () => Promise<Measured>): Promise<Measured> => {
+    const asked = wanted.filter((part) => parts.includes(part))
+    if (asked.length === 0) return {}
+    try {
+      return await measure()
+    } catch (error) {
+      session.abort.throwIfAborted()
+      if (!(error instanceof HostError)) throw error
+      failed.push(...asked.map((part) => ({ part, reason: error.message })))
+      return {}
+    }
+  }
+  const measured: Measured = {
+    ...(await attempt(['time'], async () => ({ time: await measureTime(session, runArgs, runs) }))),
+    ...(await attempt(['memory', 'density'], () => measureMemory(session, new Set(parts)))),
+    ...(await attempt(['cost'], async () => ({ cost: await measureCost(session) }))),
+    ...(await attempt(['isolation'], async () => ({ isolation: await measureIsolation(session) }))),
+    ...(await attempt(['neighbours'], async () => ({ neighbours: await measureNeighbours(session) }))),
+  }
+  return failed.length === 0 ? measured : { ...measured, failed }
+}
+
+const measureIsolation = async (session: Session) => ({
+  findings: await probeIsolation(session),
+  systemCalls: await measureSystemCalls(session),
+})
 
 /** One run of each level, which warms the page cache and whose time does not count. */
 async function warmUp(

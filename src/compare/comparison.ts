@@ -27,6 +27,8 @@ export interface Comparison {
   /** The levels that ran, in the order asked for; the first is what ratios between levels refer to. */
   readonly levels: readonly Isolation[]
   readonly unavailable: readonly UnavailableLevel[]
+  /** Parts that were begun and could not be measured; absent when there are none. */
+  readonly failed?: readonly FailedPart[]
   readonly time?: TimeComparison
   readonly memory?: MemoryComparison
   readonly density?: DensityComparison
@@ -38,6 +40,11 @@ export interface Comparison {
 /** A level that did not get as far as the program. */
 export interface UnavailableLevel {
   readonly isolation: Isolation
+  readonly reason: string
+}
+
+export interface FailedPart {
+  readonly part: Part
   readonly reason: string
 }
 

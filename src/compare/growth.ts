@@ -15,7 +15,7 @@ const FIRST_SIZES = [1, 2, 4, 8]
 /** Further ones come by so many, up to the cap. */
 const STEP = 4
 const COUNT_MOST = 48
-const TIME_MOST_MS = 10_000
+const TIME_MOST_MS = 8000
 /** Known: the slope's standard error is below this part of it, with points enough to tell. */
 const SLOPE_KNOWN = 0.02
 const POINTS_LEAST = 6

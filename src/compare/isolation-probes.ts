@@ -103,7 +103,7 @@ const PROBES: readonly Probe[] = [
     holds: { container: (answer) => (answer.capabilityCount ?? 99) < 20, unikernel: () => true },
   },
   {
-    question: 'system-call filter before that kernel',
+    question: 'system-call filter before it',
     expected: { container: 'filter', unikernel: 'none: no call reaches the host' },
     words: (answer) => answer.seccomp ?? 'none',
     holds: { container: (answer) => answer.seccomp === 'filter', unikernel: () => true },

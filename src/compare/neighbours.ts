@@ -2,11 +2,14 @@
  * What a bad neighbour does to a good one of the same level: its rate of work before, during and after each attack.
  */
 import { availableParallelism } from 'node:os'
+import { HostError } from '../errors.ts'
 import type { Isolation } from '../instance/run-spec.ts'
 import { attack } from './attacker.ts'
 import { ATTACK_ROWS, type AttackRow } from './attacks.ts'
 import type { AttackNotTried, NeighbourComparison, NeighbourOutcome, RateSample } from './comparison.ts'
+import { reserveBytes } from './growth.ts'
 import { startNeighbour } from './neighbour.ts'
+import { availableBytes } from './process-memory.ts'
 import { pause } from './resting.ts'
 import type { Session } from './session.ts'
 import { summarize } from './statistics.ts'
@@ -14,12 +17,20 @@ import { summarize } from './statistics.ts'
 const BEFORE_MS = 700
 const ATTACK_MS = 1500
 const AFTER_MS = 700
+/** The memory hog stops at three times the memory of its instance (attack.c), and its neighbour has some too. */
+const HOG_MOST = 4
 /** A neighbour that says nothing for so long after the attack did not survive it. */
 const SILENCE_MS = 3000
 /** Of its fair share: what a neighbour keeps, though the attacker also starts and ends beside it. */
 const SHARE_KEPT = 0.5
 
+/** @throws HostError where an attacker without limits would harm the host */
 export async function measureNeighbours(session: Session): Promise<NeighbourComparison> {
+  if (availableBytes() - reserveBytes() < HOG_MOST * session.memoryBytes) {
+    throw new HostError('Cannot let attackers loose: too little memory would be free if their limits failed.', {
+      hint: 'Give each instance less with --memory, or leave the neighbours out with --only.',
+    })
+  }
   const trials: { row: AttackRow; levels: Partial<Record<Isolation, NeighbourOutcome | AttackNotTried>> }[] = []
   for (const row of ATTACK_ROWS) {
     const levels: Partial<Record<Isolation, NeighbourOutcome | AttackNotTried>> = {}

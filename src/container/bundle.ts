@@ -4,7 +4,7 @@
  */
 import type { RunSpec } from '../instance/run-spec.ts'
 import { initArguments } from './init.ts'
-import { MASKED_PATHS, type OciMount, READ_ONLY_PATHS, SYSTEM_MOUNTS } from './mounts.ts'
+import { MASKED_PATHS, type OciMount, READ_ONLY_PATHS, systemMounts } from './mounts.ts'
 import { seccompProfile } from './seccomp.ts'
 import type { Connection } from './streams.ts'
 
@@ -41,6 +41,8 @@ export interface BundleFacts {
   readonly streams: readonly Connection[]
   /** Undefined where we may not make control groups: there are no limits then. */
   readonly cgroupsPath: string | undefined
+  /** Those of the limits that can be set; all for root. */
+  readonly controllers?: readonly string[]
   /** Resource limits beside the usual ones. */
   readonly rlimits: readonly Rlimit[]
   /** The hard limit of descriptors that we have ourselves: without CAP_SYS_RESOURCE nobody raises his own. */
@@ -60,10 +62,13 @@ export const ociConfig = (spec: RunSpec, facts: BundleFacts) => ({
   hostname: spec.name,
   root: { path: facts.root, readonly: false },
   process: processConfig(spec, facts),
-  mounts: [...SYSTEM_MOUNTS, ...facts.mounts],
+  mounts: [...systemMounts(spec.memoryBytes), ...facts.mounts],
   linux: {
     namespaces: NAMESPACES.map((type) => ({ type })),
-    ...(facts.cgroupsPath !== undefined && { cgroupsPath: facts.cgroupsPath, resources: resources(spec) }),
+    ...(facts.cgroupsPath !== undefined && {
+      cgroupsPath: facts.cgroupsPath,
+      resources: resources(spec, facts.controllers),
+    }),
     seccomp: seccompProfile(),
     maskedPaths: MASKED_PATHS,
     readonlyPaths: READ_ONLY_PATHS,
@@ -87,11 +92,14 @@ const processConfig = (spec: RunSpec, { streams, openFilesMax, rlimits }: Bundle
   ],
 })
 
-const resources = ({ memoryBytes, cpus }: RunSpec) => ({
-  // `swap` is memory and swap together: equal to the limit means none.
-  memory: { limit: memoryBytes, swap: memoryBytes },
-  cpu: { quota: Math.round(cpus * CPU_PERIOD_US), period: CPU_PERIOD_US },
-  pids: { limit: PIDS_LIMIT },
-  // The runtime itself allows null, zero, full, random, urandom, tty and the pseudo-terminals.
-  devices: [{ allow: false, access: 'rwm' }],
-})
+function resources({ memoryBytes, cpus }: RunSpec, controllers: readonly string[] | undefined) {
+  const has = (name: string) => controllers?.includes(name) ?? true
+  return {
+    // `swap` is memory and swap together: equal to the limit means none.
+    ...(has('memory') && { memory: { limit: memoryBytes, swap: memoryBytes } }),
+    ...(has('cpu') && { cpu: { quota: Math.round(cpus * CPU_PERIOD_US), period: CPU_PERIOD_US } }),
+    ...(has('pids') && { pids: { limit: PIDS_LIMIT } }),
+    // The runtime itself allows null, zero, full, random, urandom, tty and the pseudo-terminals. To say so takes root.
+    ...(controllers === undefined && { devices: [{ allow: false, access: 'rwm' }] }),
+  }
+}

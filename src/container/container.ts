@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CloisterError, EXIT, HostError, UsageError } from '../errors.ts'
+import { delegatedCgroup } from '../host/cgroup-delegation.ts'
 import { readCgroupLayout } from '../host/cgroup-layout.ts'
 import { childrenOf, parseOpenFilesMax, readStatus } from '../host/process-status.ts'
 import { SIGKILL, SIGPIPE, send } from '../host/signals.ts'
@@ -40,16 +41,20 @@ export interface ContainerOptions {
 /** Programs and runtimes alike misbehave with a limit of a thousand million descriptors, which some hosts have. */
 const OPEN_FILES_CAP = 1_048_576
 
-const NO_LIMITS =
-  'without root there is no control group: memory and processors of this container are not limited, and it cannot be paused'
+const LIMITS = ['memory', 'cpu', 'pids'] as const
+
+const noLimits = (missing: readonly string[], grouped: boolean) =>
+  `without root there is no control group for ${missing.join(', ')}: this container has no such limit${grouped ? '' : ' and cannot be paused'}`
 
 export function createContainer(spec: RunSpec, options: ContainerOptions): Instance {
   const { stdio, log, warn } = options
   const phases: Phases = {}
   const directory = containerDirectory(options.directory)
   const layout = readCgroupLayout()
-  const cgroup = containerCgroup(spec.name, options.directory, layout)
   const rootless = rootlessMode()
+  const delegated = rootless && delegatedCgroup(layout)
+  const grouped = !rootless || delegated !== undefined
+  const cgroup = containerCgroup(spec.name, options.directory, layout, delegated?.parent)
   const at = (file: string) => join(directory, file)
   const mark = (phase: keyof Phases) => {
     phases[phase] ??= process.hrtime.bigint()
@@ -96,7 +101,8 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     if (refusal) {
       throw new HostError(`Cannot start container "${spec.name}" without root: ${refusal.reason}.`, refusal)
     }
-    if (rootless) warn?.(NO_LIMITS)
+    const missing = LIMITS.filter((name) => rootless && !delegated?.controllers.includes(name))
+    if (missing.length > 0) warn?.(noLimits(missing, grouped))
     const streams = connectStreams(stdio, spec.interactive)
     const notes = runtimeNotes(notesFile())
     const refused: { name: string; reason: string }[] = []
@@ -129,6 +135,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
         memoryBytes: spec.memoryBytes,
         streams,
         rootless,
+        grouped,
       },
       refuse,
     )
@@ -146,7 +153,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
       })
       return undefined
     }
-    const outcome = ending(await ended, report)
+    const outcome = ending(await ended, report, await runtimeProcess.said)
     const reason = failureReason(outcome)
     if (!verdict && !report && isHostRefusal(reason)) return reason
     const end = describeEnd(spec, outcome)
@@ -164,24 +171,25 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     const openFilesMax = Math.min(parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8')), OPEN_FILES_CAP)
     const config = ociConfig(spec, {
       ...{ root: at(LAYERS.root), mounts, streams, openFilesMax },
-      cgroupsPath: rootless ? undefined : cgroup.path,
+      cgroupsPath: grouped ? cgroup.path : undefined,
+      ...(delegated && { controllers: delegated.controllers }),
       rlimits: rootless ? processLimit() : [],
     })
     writeFileSync(at(FILES.config), JSON.stringify(config), { mode: 0o600 })
   }
 
-  const ending = (status: number | NodeJS.Signals, report: InitReport | undefined) => ({
+  const ending = (status: number | NodeJS.Signals, report: InitReport | undefined, said = '') => ({
     status,
     report,
     outOfMemoryKills: cgroup.outOfMemoryKills(),
     runtimeLog: readIfThere(at(FILES.runtimeLog)),
-    launchLog: readIfThere(at(FILES.launchLog)),
+    launchLog: readIfThere(at(FILES.launchLog)) + said,
   })
 
   /** Processes of the container, process 1 of it among them. */
   function inside(): number[] {
     if (over) return []
-    return rootless ? (runtimeProcess?.inside() ?? []) : cgroup.processes()
+    return grouped ? cgroup.processes() : (runtimeProcess?.inside() ?? [])
   }
 
   const pids = () => [...new Set([...(runtimeProcess?.pids() ?? []), ...inside()])]
@@ -219,7 +227,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
 
   async function pause(): Promise<void> {
     if (!programStarted) throw new UsageError(`Cannot pause container "${spec.name}": it has not started yet.`)
-    if (rootless) {
+    if (!grouped) {
       throw new HostError(`Cannot pause container "${spec.name}": without root it has no control group to freeze.`, {
         hint: 'Run it with sudo, or choose --isolation unikernel.',
       })

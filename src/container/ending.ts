@@ -29,19 +29,29 @@ export function describeEnd({ name, program, memoryBytes }: RunSpec, ending: End
         'Give it more with --memory.',
     }
   }
-  if (typeof status === 'string') {
+  const killer = killerOfRuntime(ending)
+  if (killer !== undefined) {
     return {
       exitCode: EXIT.cloisterFailed,
-      report: `Lost "${name}": its OCI runtime was ended from outside by ${status}.`,
+      report: `Lost "${name}": its OCI runtime was ended from outside by ${killer}.`,
     }
   }
-  if (started) return { exitCode: status }
+  if (started) return { exitCode: Number(status) }
   if (report && !report.setup) {
     const { exitCode, words } = refusal(report.error)
     return { exitCode, report: `Cannot run ${program}: ${words}.` }
   }
   const reason = report ? `its process 1 failed with ${errorName(report.error)}` : failureReason(ending)
   return { exitCode: EXIT.cloisterFailed, report: `Cannot start container "${name}": ${reason}.` }
+}
+
+/**
+ * The signal that ended the runtime or one of those that wait for it. When its child is killed, unshare tries to end by
+ * the same signal, which SIGKILL does not let it prepare: it complains, and says 1.
+ */
+function killerOfRuntime({ status, report, launchLog }: Ending): string | undefined {
+  if (typeof status === 'string') return status
+  return status === 1 && report?.error === 0 && /^unshare: /m.test(launchLog) ? 'SIGKILL' : undefined
 }
 
 /** What a shell makes of a failed execve. execve(2) */

@@ -15,6 +15,7 @@ import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { builtProgram } from './built.ts'
 import { INIT_DESCRIPTORS } from './init.ts'
+import { filesMax } from './mounts.ts'
 import { type Rootless, userNamespaceArguments } from './rootless.ts'
 import type { OciRuntime } from './runtime.ts'
 import type { Connection } from './streams.ts'
@@ -28,9 +29,6 @@ export const FILES = {
   state: 'state',
 } as const
 
-/** Of the memory limit, for files: what is written counts against the limit, and the program needs some for itself. */
-const WRITABLE_SHARE = 0.5
-
 export interface LaunchFacts {
   readonly runtime: OciRuntime
   readonly id: string
@@ -39,13 +37,16 @@ export interface LaunchFacts {
   readonly memoryBytes: number
   readonly streams: readonly Connection[]
   readonly rootless: Rootless | undefined
+  /** Whether the container is to have a control group. */
+  readonly grouped: boolean
 }
 
 /** Where init.c expects its report, in the `stdio` of the child. */
 export const REPORT_FD = 6
 
-export function launch({ runtime, id, directory, memoryBytes, streams, rootless }: LaunchFacts): ChildProcess {
-  const writable = String(Math.floor(memoryBytes * WRITABLE_SHARE))
+export function launch(facts: LaunchFacts): ChildProcess {
+  const { directory, memoryBytes, streams, rootless } = facts
+  const writable = String(filesMax(memoryBytes))
   const owner = openSync('/proc/self/stat', 'r')
   const nothing = openSync('/dev/null', 'r')
   const log = openSync(join(directory, FILES.launchLog), 'a', 0o600)
@@ -64,7 +65,7 @@ export function launch({ runtime, id, directory, memoryBytes, streams, rootless 
         ...GUARD,
         ...userNamespaceArguments(rootless),
         builtProgram('launch'),
-        ...[directory, writable, ...runtimeCommand(runtime, directory, id, rootless)],
+        ...[directory, writable, ...runtimeCommand(facts)],
       ],
       {
         stdio,
@@ -84,16 +85,12 @@ const GUARD = [
   ...['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
 ] as const
 
-function runtimeCommand(
-  { name, path }: OciRuntime,
-  directory: string,
-  id: string,
-  rootless: Rootless | undefined,
-): string[] {
+function runtimeCommand({ runtime: { name, path }, directory, id, rootless, grouped }: LaunchFacts): string[] {
   const at = (file: string) => join(directory, file)
   const global = ['--root', at(FILES.state), '--log', at(FILES.runtimeLog), '--log-format', 'json']
-  // Otherwise it would try to make a control group as root can, and give up.
-  if (rootless) global.push(...(name === 'runc' ? ['--rootless', 'true'] : ['--cgroup-manager', 'disabled']))
+  // Otherwise runc would try to make groups as root can, and crun some group even when none is asked for.
+  if (rootless && name === 'runc') global.push('--rootless', 'true')
+  if (name === 'crun' && !grouped) global.push('--cgroup-manager', 'disabled')
   // runc removes the control group, and with it the count of memory kills, before it tells us that the program ended.
   const keep = name === 'runc' ? ['--keep'] : []
   return [path, ...global, 'run', ...keep, `--preserve-fds=${INIT_DESCRIPTORS}`, '--bundle', directory, id]

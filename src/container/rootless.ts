@@ -76,7 +76,7 @@ export function explainRefusal(said: string, sysctls = '/proc/sys'): string | un
     return 'this /proc is partly hidden, as inside another container, and a new one would show more: use root'
   }
   if (/mount overlay/.test(said)) return 'an ordinary user can mount an overlay since Linux 5.11: use sudo'
-  return 'ordinary users may not do that here: use sudo, or choose --isolation unikernel'
+  return 'ordinary users may not do that here, and in a chroot nobody may: use sudo, or choose --isolation unikernel'
 }
 
 /** Since 5.14 processes are counted for each user namespace; before, those of the user elsewhere would count too. */

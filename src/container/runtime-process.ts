@@ -16,6 +16,8 @@ export interface RuntimeProcess {
   /** Resolves when the output that passes through us is written. */
   readonly relayed: Promise<unknown>
   abandonOutput(): void
+  /** What the processes around the container wrote to its standard error before there was a program: nobody else sees it. */
+  readonly said: Promise<string>
   /** unshare and the runtime, as long as they live. */
   pids(): number[]
   /** What the runtime has started, nearest first. */
@@ -46,17 +48,33 @@ export function startRuntime(facts: LaunchFacts, onRefused: (error: NodeJS.Errno
   })
   const failed = new Promise<never>((_, reject) => void ended.catch(reject))
   const pids = () => (running && child.pid !== undefined ? [child.pid, ...childrenOf(child.pid)] : [])
-  const relays = [child.stdout, child.stderr].flatMap((from, at) => {
+  const report = Promise.race([readReport(child), failed])
+  // From the first byte on: Node.js throws away what a process has written and nobody listened to when it ended.
+  const [output, errors] = [child.stdout, child.stderr].map((from, at) => {
     const fd = facts.streams[at + 1]?.fd
-    return from && fd !== undefined ? [relayOutput(from, fd, onRefused)] : []
+    return from && fd !== undefined ? relayOutput(from, fd, onRefused) : undefined
   })
+  const relays = [output, errors].filter((relay) => relay !== undefined)
+  const relayed = report.then((outcome) => {
+    if (outcome?.error !== 0) return
+    for (const { open } of relays) open()
+    return Promise.all(relays.map(({ done }) => done))
+  })
+  const said = report.then(async (outcome) => {
+    if (outcome?.error === 0 || !errors) return ''
+    await errors.closed
+    return errors.held()
+  })
+  // Whoever waits for the report hears of it; these two need not be waited for.
+  for (const promise of [relayed, said]) promise.catch(() => {})
   return {
     ended,
-    relayed: Promise.all(relays.map(({ done }) => done)),
+    report,
+    relayed,
+    said,
     abandonOutput() {
       for (const { abandon } of relays) abandon()
     },
-    report: Promise.race([readReport(child), failed]),
     pids,
     inside: () => descendantsOf(pids()[1] ?? 0),
     kill() {

@@ -9,7 +9,7 @@ export interface SeccompArgument {
   readonly index: number
   readonly value: number
   readonly valueTwo?: number
-  readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_LT' | 'SCMP_CMP_MASKED_EQ'
+  readonly op: 'SCMP_CMP_EQ' | 'SCMP_CMP_MASKED_EQ'
 }
 
 export interface SeccompRule {
@@ -32,8 +32,12 @@ const ENOSYS = 38
 /** CLONE_NEWTIME aside, which shares its bit with the exit signal: every CLONE_NEW* flag of clone(2). */
 const CLONE_NEW_NAMESPACE = 0x7e02_0000
 
-/** Address families from here on are AF_ALG, AF_NFC and AF_VSOCK: the last leaves every network namespace. */
-const AF_ALG = 38
+/**
+ * AF_UNIX, AF_INET, AF_INET6, AF_NETLINK. Any other would load a module of the host's that nobody here has a use for;
+ * AF_ALG reaches its cryptography, and AF_VSOCK leaves every network namespace.
+ */
+const SOCKET_FAMILIES = [1, 2, 10, 16]
+const AF_UNIX = 1
 
 /** PER_LINUX, PER_LINUX32, each with and without UNAME26, and the query. personality(2) */
 const PERSONALITIES = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff]
@@ -55,7 +59,8 @@ export function seccompProfile(): SeccompProfile {
       allow(['clone'], { index: 0, value: CLONE_NEW_NAMESPACE, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }),
       // Its flags lie in memory, where a filter cannot look; with ENOSYS the C libraries fall back to clone.
       { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
-      allow(['socket'], { index: 0, value: AF_ALG, op: 'SCMP_CMP_LT' }),
+      ...SOCKET_FAMILIES.map((value) => allow(['socket'], { index: 0, value, op: 'SCMP_CMP_EQ' as const })),
+      allow(['socketpair'], { index: 0, value: AF_UNIX, op: 'SCMP_CMP_EQ' }),
       ...PERSONALITIES.map((value) => allow(['personality'], { index: 0, value, op: 'SCMP_CMP_EQ' as const })),
     ],
   }

@@ -39,7 +39,7 @@ export function securityOfContainer(program: number, cgroup: Cgroup): SecurityFi
   const own = ownNamespaces(program)
   const rows: readonly (readonly [string, Line])[] = [
     ['boundary', boundary(own, program)],
-    ['kernel', { state: 'off', detail: 'the host’s own answers every system call: a bug in it is a way out' }],
+    ['kernel', { state: 'off', detail: "the host's own answers every system call: a bug in it is a way out" }],
     ['privileges', privileges(status)],
     ['system calls', systemCalls(status)],
     ['files', files(mounts)],
@@ -81,9 +81,9 @@ function privileges({ effectiveCapabilities, boundingCapabilities, noNewPrivileg
 }
 
 function systemCalls({ seccomp, seccompFilters }: ProcessStatus): Line {
-  if (seccomp !== SECCOMP_MODE_FILTER) return { state: 'off', detail: 'all of the host’s can be called: no filter' }
+  if (seccomp !== SECCOMP_MODE_FILTER) return { state: 'off', detail: "all of the host's can be called: no filter" }
   const filters = seccompFilters > 1 ? `, by ${seccompFilters} filters` : ''
-  return { state: 'on', detail: `${reachableSyscalls(seccompProfile())} of the host’s can be called${filters}` }
+  return { state: 'on', detail: `${reachableSyscalls(seccompProfile())} of the host's can be called${filters}` }
 }
 
 const SECCOMP_MODE_FILTER = 2
@@ -108,7 +108,7 @@ function devices({ boundingCapabilities }: ProcessStatus): Line {
 
 function processes(own: readonly string[], program: number, cgroup: Cgroup): Line {
   const { tasks } = cgroup.limits()
-  const seen = own.includes('pid') ? 'it sees its own only' : 'it sees all of the host’s'
+  const seen = own.includes('pid') ? 'it sees its own only' : "it sees all of the host's"
   const state = own.includes('pid') ? 'on' : 'off'
   if (tasks !== undefined) return { state, detail: `${seen}; at most ${tasks}` }
   // In a user namespace the kernel counts for a resource limit what runs in it alone.
@@ -121,7 +121,7 @@ function processes(own: readonly string[], program: number, cgroup: Cgroup): Lin
 }
 
 function network(own: boolean, program: number): Line {
-  if (!own) return { state: 'off', detail: 'the host’s' }
+  if (!own) return { state: 'off', detail: "the host's" }
   // proc_pid_net(5): two lines of headings, then one an interface.
   const lines = readFileSync(`/proc/${program}/net/dev`, 'latin1').trim().split('\n').slice(2)
   const names = lines.map((line) => line.split(':', 1)[0]?.trim() ?? '')
@@ -130,7 +130,7 @@ function network(own: boolean, program: number): Line {
 
 function memory(cgroup: Cgroup): Line {
   const { memoryBytes } = cgroup.limits()
-  if (memoryBytes === undefined) return { state: 'off', detail: 'no limit: it can take all of the host’s' }
+  if (memoryBytes === undefined) return { state: 'off', detail: "no limit: it can take all of the host's" }
   return { state: 'on', detail: `at most ${inMib(memoryBytes)}, enforced by its control group` }
 }
 

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { type Cgroup, instanceCgroup, instanceKey } from '../host/cgroup.ts'
 import { type CgroupLayout, readCgroupLayout } from '../host/cgroup-layout.ts'
 
@@ -14,9 +14,26 @@ export const containerDirectory = (directory: string): string => join(directory,
 /** Runtimes accept letters, digits and `_ + - .` in a container id. */
 export const runtimeId = (id: string): string => id.replace(/[^\w+.-]/g, '_')
 
-/** The runtime makes it and sets its limits. */
-export const containerCgroup = (id: string, directory: string, layout: CgroupLayout = readCgroupLayout()): Cgroup =>
-  instanceCgroup(layout, { key: instanceKey(id, directory), leaf: 'program' })
+/** The runtime makes it and sets its limits. @param parent of v2: the group that was delegated to this user */
+export const containerCgroup = (
+  id: string,
+  directory: string,
+  layout: CgroupLayout = readCgroupLayout(),
+  parent = '',
+): Cgroup => instanceCgroup(layout, { key: instanceKey(id, directory), leaf: LEAF, parent })
+
+const LEAF = 'program'
+
+/** Where the one of a container is that somebody else has started: its bundle says so. */
+function recordedParent(directory: string): string {
+  try {
+    const { linux } = JSON.parse(readFileSync(join(containerDirectory(directory), 'config.json'), 'utf8'))
+    const path: unknown = linux?.cgroupsPath
+    return typeof path === 'string' && basename(path) === LEAF ? dirname(dirname(path)) : ''
+  } catch {
+    return ''
+  }
+}
 
 /**
  * Cleans up after a Cloister process that died with its container.
@@ -25,7 +42,7 @@ export const containerCgroup = (id: string, directory: string, layout: CgroupLay
  */
 export async function sweepContainer(id: string, directory: string): Promise<string[]> {
   const done: string[] = []
-  const cgroup = containerCgroup(id, directory)
+  const cgroup = containerCgroup(id, directory, readCgroupLayout(), recordedParent(directory))
   const processes = cgroup.processes()
   if (processes.length > 0) done.push(`ended ${processes.length} left-over processes of container "${id}"`)
   const groups = cgroup.directories()

@@ -4,10 +4,12 @@ import { accessSync, constants, readFileSync } from 'node:fs'
 import { explainRefusal, rootlessMode, userNamespaceRefusal } from '../container/rootless.ts'
 import { findRuntimes } from '../container/runtime.ts'
 import { notesFile, runtimeNotes } from '../container/runtime-notes.ts'
+import { delegatedCgroup } from '../host/cgroup-delegation.ts'
 import { controllerMount, readCgroupLayout } from '../host/cgroup-layout.ts'
 import { type Check, fail, pass, warn } from './check.ts'
 
 const TRIAL_MS = 5000
+const LIMITS = ['memory', 'cpu', 'pids'] as const
 
 const privilege: Check = {
   id: 'container-privilege',
@@ -21,10 +23,15 @@ const privilege: Check = {
     const said = tryNamespaces()
     if (said !== undefined) return fail(`user ${uid}: ${said}`, `${explainRefusal(said) ?? 'Use sudo'}.`)
     const users = rootless.users === 'one' ? 'one user inside' : 'users inside by /etc/subuid'
+    const controllers = delegatedCgroup(readCgroupLayout())?.controllers ?? []
+    const missing = LIMITS.filter((name) => !controllers.includes(name))
+    const words = `user ${uid}: in a user namespace, ${users}`
+    const facts = { uid, users: rootless.users, controllers }
+    if (missing.length === 0) return pass(`${words}, with control groups`, facts)
     return warn(
-      `user ${uid}: in a user namespace, ${users}`,
-      'Memory and processors are not limited, and nothing can be paused: that takes root.',
-      { uid, users: rootless.users },
+      words,
+      `No limits of ${missing.join(', ')}${controllers.length === 0 ? ', and no pausing' : ''}: use root, or on a v2 host systemd-run --user --scope.`,
+      facts,
     )
   },
 }
@@ -81,7 +88,7 @@ const cgroups: Check = {
     if (layout.kind === 'none') return fail('not mounted', 'Mount them: mount -t cgroup2 none /sys/fs/cgroup', facts)
     const words = { v1: 'version 1', v2: 'version 2', hybrid: 'hybrid: version 1 with an empty version 2 tree' }
     if (layout.kind !== 'v2') {
-      const missing = ['memory', 'cpu', 'pids'].filter((name) => !controllers.includes(name))
+      const missing = LIMITS.filter((name) => !controllers.includes(name))
       if (missing.length > 0) {
         return warn(
           `${words[layout.kind]}, without ${missing.join(', ')}`,
@@ -104,6 +111,8 @@ const freezer: Check = {
     try {
       accessSync(mount.mountPoint, constants.W_OK)
     } catch {
+      if (delegatedCgroup(readCgroupLayout()))
+        return pass(`control groups version ${mount.version}, where this user may`)
       return warn(`version ${mount.version}, but not for this user`, 'Containers can be paused by root only.')
     }
     return pass(`control groups version ${mount.version}`)

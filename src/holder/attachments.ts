@@ -21,6 +21,7 @@ export interface ProgramInput {
 export class Attachments {
   readonly #sockets = new Set<Socket>()
   readonly #input: ProgramInput | undefined
+  #farewell: Buffer | undefined
 
   /** @param input absent when the program reads none */
   constructor(input: ProgramInput | undefined) {
@@ -32,6 +33,11 @@ export class Attachments {
   }
 
   add(socket: Socket, wantsInput: boolean): void {
+    if (this.#farewell) {
+      socket.end(this.#farewell)
+      socket.resume()
+      return
+    }
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
     const input = wantsInput ? this.#input : undefined
@@ -65,7 +71,8 @@ export class Attachments {
 
   /** Tells everybody how it ended. */
   end(result: ExitResult): void {
-    for (const socket of this.#sockets) socket.end(frames(STREAM.end, Buffer.from(JSON.stringify({ result }))))
+    this.#farewell = frames(STREAM.end, Buffer.from(JSON.stringify({ result })))
+    for (const socket of this.#sockets) socket.end(this.#farewell)
     this.#sockets.clear()
   }
 

@@ -5,12 +5,17 @@ import { writeDescription } from '../instance/record.ts'
 import type { ClaimedInstance } from '../instance/store.ts'
 import { hold } from './held.ts'
 
+/** By then a VMM of the foreground has joined its control group (unikernel/vmm-cgroup.ts), which belongs on record. */
+const SETTLED_MS = 2000
+
 export async function openControl(instance: Instance, claimed: ClaimedInstance) {
   const held = hold(instance, claimed)
   writeDescription(claimed.directory, instance.describe())
   const server = await serveControl(claimed.directory, held.operations)
+  const again = setTimeout(() => writeDescription(claimed.directory, instance.describe()), SETTLED_MS).unref()
   return {
     async finish(result: ExitResult): Promise<ExitResult> {
+      clearTimeout(again)
       const told = held.finish(result)
       await server.close()
       return told

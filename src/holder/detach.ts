@@ -27,15 +27,9 @@ export async function detach(request: HoldRequest): Promise<string> {
     child.once('error', (cause) =>
       reject(new HostError(`Cannot start ${process.execPath}: ${cause.message}.`, { cause })),
     )
-    child.once('exit', (code, signal) =>
-      // What it said last may still be on its way.
-      setTimeout(
-        () =>
-          reject(
-            new HostError(`Cannot start the instance: its process ended with ${code ?? signal} and said nothing.`),
-          ),
-        100,
-      ).unref(),
+    // After all it said was read.
+    child.once('close', (code, signal) =>
+      reject(new HostError(`Cannot start the instance: its process ended with ${signal ?? code} and said nothing.`)),
     )
   })
   try {

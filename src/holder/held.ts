@@ -16,7 +16,7 @@ export interface Held {
   readonly operations: Operations
   /** Asks the program to end, and ends it when it has not after that time. */
   stop(graceMs: number): void
-  /** Puts the end on record and tells those who wait. @returns what to tell the user */
+  /** Puts the end on record and tells those who wait; the first time only. @returns what to tell the user */
   finish(result: ExitResult): ExitResult
 }
 
@@ -24,16 +24,28 @@ export interface Held {
 export function hold(instance: Instance, claimed: ClaimedInstance, attachments?: Attachments): Held {
   let removed = false
   let paused = false
-  let over = false
+  let outcome: ExitResult | undefined
   let resolveFinished: (result: ExitResult) => void
   const finished = new Promise<ExitResult>((resolve) => {
     resolveFinished = resolve
   })
 
+  const refuseEnded = (action: string) => {
+    if (outcome) throw new UsageError(`Cannot ${action} "${claimed.name}": it has just ended.`)
+  }
+
+  /** Pause and resume wait for each other: the next one meets what the last one left. */
+  let standing: Promise<unknown> = Promise.resolve()
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    const done = standing.then(work)
+    standing = done.catch(() => {})
+    return done
+  }
   const pause = async () => {
+    refuseEnded('pause')
     if (paused) throw new UsageError(`Cannot pause "${claimed.name}": it is paused already.`)
     await instance.pause()
-    if (over) throw new UsageError(`Cannot pause "${claimed.name}": it has just ended.`)
+    refuseEnded('pause')
     paused = true
     claimed.setPaused(true)
     claimed.note('pause')
@@ -41,19 +53,33 @@ export function hold(instance: Instance, claimed: ClaimedInstance, attachments?:
   const resume = async () => {
     await instance.resume()
     paused = false
-    if (over) return
+    if (outcome) return
     claimed.setPaused(false)
     claimed.note('resume')
   }
+  const resumePaused = async () => {
+    refuseEnded('resume')
+    if (!paused) throw new UsageError(`Cannot resume "${claimed.name}": it is not paused.`)
+    await resume()
+  }
   const signal = (signo: number) => {
+    refuseEnded('signal')
     claimed.note('signal', { signal: signo })
     instance.signal(signo)
   }
   const stop = async (graceMs: number) => {
+    if (outcome) return
     signal(SIGTERM)
-    // What stands still hears no signal.
-    if (paused) await resume()
     setTimeout(() => instance.kill(KILLED), graceMs).unref()
+    // What stands still hears no signal.
+    await inTurn(async () => {
+      if (paused) await resume()
+    })
+  }
+  const kill = () => {
+    if (outcome) return
+    claimed.note('signal', { signal: SIGKILL })
+    instance.kill(KILLED)
   }
 
   async function answer(request: Exclude<ControlRequest, { verb: 'attach' }>): Promise<object> {
@@ -66,15 +92,13 @@ export function hold(instance: Instance, claimed: ClaimedInstance, attachments?:
         return { result: await finished }
       case 'kill':
         removed ||= request.removed
-        claimed.note('signal', { signal: SIGKILL })
-        instance.kill(KILLED)
+        kill()
         return { result: await finished }
       case 'pause':
-        await pause()
+        await inTurn(pause)
         return {}
       case 'resume':
-        if (!paused) throw new UsageError(`Cannot resume "${claimed.name}": it is not paused.`)
-        await resume()
+        await inTurn(resumePaused)
         return {}
       case 'stats':
         return { usage: instance.usage(), atNs: Number(process.hrtime.bigint()) }
@@ -97,12 +121,15 @@ export function hold(instance: Instance, claimed: ClaimedInstance, attachments?:
     },
     stop: (graceMs) => void stop(graceMs),
     finish(ended) {
-      over = true
-      const result = removed ? removedBy(claimed.name) : ended
-      claimed.finish(result)
-      attachments?.end(result)
-      resolveFinished(result)
-      return result
+      if (outcome) return outcome
+      outcome = removed ? removedBy(claimed.name) : ended
+      try {
+        claimed.finish(outcome)
+      } finally {
+        attachments?.end(outcome)
+        resolveFinished(outcome)
+      }
+      return outcome
     },
   }
 }

@@ -33,10 +33,12 @@ export async function runHolder(
   leaveBy: (leave: Level['leave']) => void,
 ): Promise<number> {
   const connection = new Socket({ fd: REQUEST_FD })
+  // Whoever asked may be gone; the instance is there all the same.
+  connection.on('error', () => connection.destroy())
   const reply = (answer: HoldReply) =>
     new Promise<void>((resolve) => {
-      // Whoever asked may be gone; the instance is there all the same.
-      connection.on('error', () => resolve())
+      connection.once('close', () => resolve())
+      if (connection.destroyed) resolve()
       connection.end(`${JSON.stringify(answer)}\n`, () => resolve())
     })
   try {
@@ -44,12 +46,17 @@ export async function runHolder(
     const { spec, removeOnExit } = request
     const name = request.name === undefined ? {} : { name: request.name }
     const claimed = openStore().claim({ ...name, removeOnExit, detached: true, spec: (given) => named(spec, given) })
+    let started = false
     try {
       const level = await loadLevel(claimed.spec.isolation)
       leaveBy(level.leave)
-      await holdToTheEnd(claimed, level, request, () => reply({ name: claimed.name }))
+      await holdToTheEnd(claimed, level, request, () => {
+        started = true
+        return reply({ name: claimed.name })
+      })
     } catch (error) {
-      claimed.abandon()
+      // What ran stays on record: the next command finds that we ended without a word.
+      if (!started) claimed.abandon()
       throw error
     }
   } catch (error) {

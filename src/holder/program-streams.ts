@@ -35,12 +35,13 @@ export function openProgramStreams(
     return write
   }
   const [stdout, stderr] = [output('stdout'), output('stderr')]
-  const { stdin, input } = interactive ? openInput(theirs) : {}
+  const { stdin, input, close = () => {} } = interactive ? openInput(theirs) : {}
   return {
     stdio: { ...(stdin === undefined ? {} : { stdin }), stdout, stderr },
     input,
     async drained() {
       for (const fd of theirs.splice(0)) closeSync(fd)
+      close()
       let late: NodeJS.Timeout | undefined
       await Promise.race([
         Promise.all(ended),
@@ -53,7 +54,7 @@ export function openProgramStreams(
   }
 }
 
-function openInput(theirs: number[]): { stdin: number; input: ProgramInput } {
+function openInput(theirs: number[]): { stdin: number; input: ProgramInput; close(): void } {
   const [read, write] = pipe()
   theirs.push(read)
   const socket = new Socket({ fd: write, readable: false, writable: true })
@@ -61,11 +62,17 @@ function openInput(theirs: number[]): { stdin: number; input: ProgramInput } {
   socket.on('error', () => socket.destroy())
   return {
     stdin: read,
+    close: () => void socket.destroy(),
     input: {
       write: (bytes) => socket.destroyed || socket.write(bytes),
-      onDrain: (listener) => {
-        socket.once('drain', listener)
-        socket.once('close', listener)
+      onDrain(listener) {
+        const settle = () => {
+          socket.off('drain', settle)
+          socket.off('close', settle)
+          listener()
+        }
+        socket.on('drain', settle)
+        socket.on('close', settle)
       },
       end: () => void socket.end(),
     },

@@ -119,6 +119,8 @@ export class InstanceStore {
   /** Removes the record and all that is in its directory. A reader sees all of it or nothing. */
   remove(name: string): void {
     const doomed = join(this.#instances, `.removed-${process.pid}-${name}`)
+    // Left by a process that had our pid.
+    if (existsSync(doomed)) removeTree(doomed)
     try {
       renameSync(this.directory(name), doomed)
     } catch (error) {
@@ -134,18 +136,26 @@ export class InstanceStore {
    * which finds the ones whose pid another process got since.
    */
   orphans({ quick = false } = {}): Orphan[] {
-    const orphans: Orphan[] = []
-    for (const marker of readdirSync(this.#live)) {
-      const match = /^(\d+)-(\d+)-(.+)$/.exec(marker)
-      if (!match) continue
-      const [, pid = '', startTime = '', name = ''] = match
-      if (quick ? pidExists(Number(pid)) : isAlive({ pid: Number(pid), startTime })) continue
-      const record = isInstanceName(name) ? this.read(name) : undefined
-      // The name may belong to a later instance by now: the record counts only if it is that process's.
-      const own = record?.state.owner.pid === Number(pid) && record.state.owner.startTime === startTime
-      orphans.push({ name, marker: join(this.#live, marker), record: own ? record : undefined })
-    }
-    return orphans
+    return readdirSync(this.#live).flatMap((marker) => {
+      const [, pid = '', startTime = '', name = ''] = MARKER.exec(marker) ?? []
+      if (name === '') return []
+      if (quick ? pidExists(Number(pid)) : isAlive({ pid: Number(pid), startTime })) return []
+      return [{ name, marker: join(this.#live, marker), record: this.#ownRecord(marker) }]
+    })
+  }
+
+  /** What is on record of it now; undefined when another process has settled it since. */
+  again(orphan: Orphan): Orphan | undefined {
+    if (!existsSync(orphan.marker)) return undefined
+    return { ...orphan, record: this.#ownRecord(basename(orphan.marker)) }
+  }
+
+  /** The name may belong to a later instance by now: a record counts only if it is that of the marker's process. */
+  #ownRecord(marker: string): InstanceRecord | undefined {
+    const [, pid = '', startTime = '', name = ''] = MARKER.exec(marker) ?? []
+    const record = isInstanceName(name) ? this.read(name) : undefined
+    const { owner } = record?.state ?? {}
+    return owner?.pid === Number(pid) && owner.startTime === startTime ? record : undefined
   }
 
   /** Writes down that an orphan ended without a word, after its level has released what it left. */
@@ -192,6 +202,7 @@ export class InstanceStore {
   #claimed(name: string, marker: string, config: InstanceConfig, owner: ProcessIdentity): ClaimedInstance {
     const directory = this.directory(name)
     const unmark = (): void => unlinkSync(marker)
+    let over = false
     const { isolation } = config.spec
     const note: ClaimedInstance['note'] = (type, facts = {}) => this.events.record(type, name, { isolation, ...facts })
     note('create')
@@ -202,12 +213,15 @@ export class InstanceStore {
       note,
       setPaused: (paused) => writeState(directory, { status: paused ? 'paused' : 'running', owner }),
       finish: (result) => {
+        over = true
         note('exit', { exitCode: result.exitCode })
         if (config.removeOnExit) this.remove(name)
         else writeState(directory, { status: 'exited', owner, finishedAt: new Date().toISOString(), ...result })
         unmark()
       },
       abandon: () => {
+        // What fails after the end was written down comes here too; the name may be another one's by now.
+        if (over) return
         this.remove(name)
         unmark()
       },
@@ -248,6 +262,7 @@ function createMarker(path: string): boolean {
   }
 }
 
+const MARKER = /^(\d+)-(\d+)-(.+)$/
 const markerName = ({ pid, startTime }: ProcessIdentity, name: string): string => `${pid}-${startTime}-${name}`
 
 function pidExists(pid: number): boolean {

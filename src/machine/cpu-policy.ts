@@ -86,8 +86,8 @@ export const hex = (value: number | bigint): Hex => `0x${value.toString(16)}`
 /** All that KVM offers, changed by the rules of cpuid-rules.ts, for a VM of so many processors. */
 export function hostCpuPolicy(offer: KvmOffer, cpus: number): CpuPolicy {
   const changes: PolicyChange[] = []
-  const wanted = change(offer, cpus, changes)
-  const entries = concede(wanted, offer.shown(wanted), changes).filter(saysSomething)
+  const wanted = change(offer, cpus, changes).filter(saysSomething)
+  const entries = concede(wanted, offer.shown(wanted), changes)
   const xcr0 = usableXcr0(entries)
   const present = new Set(entries.map((entry) => entry.function))
   return {

@@ -14,12 +14,20 @@ const NOTHING: Scale = { log: false, min: 0, max: 1, ticks: [0, 1] }
 /** From this ratio of largest to smallest on, small values could not be told apart on a linear axis. */
 const LOG_FROM = 8
 
+/** More decades than this are a fault of the measurement, and no plot. */
+const LOG_TO = 1e12
+
+/** Nothing that is measured here is that small. */
+const LEAST = 1e-12
+
 /** Logarithmic where the values call for it. A linear axis has its zero: lengths on it can be compared. */
 export function scaleFor(values: readonly number[], { most = 7, log }: { most?: number; log?: boolean } = {}): Scale {
   const [min, max] = [Math.min(...values), Math.max(...values)]
-  if (min > 0 && (log ?? max / min >= LOG_FROM)) return logScale(min, max, most)
+  if (min > 0 && max / min < LOG_TO && (log ?? max / min >= LOG_FROM)) return logScale(min, max, most)
   // Of nothing, or of nothing but zeros, there is an axis all the same.
-  return values.some((value) => value !== 0) ? linearScale(Math.min(0, min), Math.max(0, max), most) : NOTHING
+  return values.some((value) => Math.abs(value) > LEAST)
+    ? linearScale(Math.min(0, min), Math.max(0, max), most)
+    : NOTHING
 }
 
 function linearScale(min: number, max: number, most: number): Scale {

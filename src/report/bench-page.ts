@@ -147,7 +147,7 @@ function ratioFigure({ id, reference, rows }: Measurement, look: (name: string) 
               })),
             },
           ],
-          axis: `divided by ${base.contender} of the same round`,
+          axis: `${base.contender} = 1`,
           format: times,
           reference: { at: 1, name: base.contender },
         },

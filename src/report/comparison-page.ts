@@ -48,7 +48,8 @@ export const date = (iso: string) => {
 }
 
 /** What went wrong stands in front. */
-function notices({ unavailable, time, levels }: Comparison): Piece {
+function notices({ unavailable, failed = [], time, levels }: Comparison): Piece {
+  const unmeasured = failed.map(({ part, reason }) => notice(`The part “${part}” could not be measured: ${reason}`))
   const missing = unavailable.map(({ isolation, reason }) => notice(`${isolation} did not run: ${reason}`))
   const said = levels.flatMap((level) => {
     const errors = time?.levels[level]?.errors
@@ -64,7 +65,7 @@ function notices({ unavailable, time, levels }: Comparison): Piece {
             .join(' ')}`,
         )
       : undefined
-  return [missing, differ, said]
+  return [missing, unmeasured, differ, said]
 }
 
 const notice = (text: string): Html => html`<div class="notice"><p>${text}</p></div>`

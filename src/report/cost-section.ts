@@ -41,7 +41,7 @@ export function costSection(comparison: Comparison, { workloads }: CostCompariso
                 values: perPair(value.samplesNs, host.samplesNs),
               })),
             })),
-            axis: 'time divided by that on the host',
+            axis: 'host = 1',
             format: times,
             reference: { at: 1, name: 'the host itself' },
           },

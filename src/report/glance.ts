@@ -103,12 +103,14 @@ const isolationRow = ({ findings }: NonNullable<Comparison['isolation']>): Row =
 })
 
 const neighboursRow = ({ trials }: NonNullable<Comparison['neighbours']>): Row => ({
-  name: 'Attacks that the neighbour survived',
+  name: 'Attacks beside a neighbour, as expected',
   cell: (level) => {
     const outcomes = trials.flatMap(({ levels }) => {
       const outcome = levels[level]
       return outcome?.tried ? [outcome] : []
     })
-    return `${outcomes.filter(({ survived }) => survived).length} of ${outcomes.length}`
+    const asExpected = outcomes.filter(({ seen }) => seen.asExpected).length
+    const survived = outcomes.filter((outcome) => outcome.survived).length
+    return small(`${asExpected} of ${outcomes.length}`, `the neighbour survived ${survived} of ${outcomes.length}`)
   },
 })

@@ -40,18 +40,18 @@ interface Entry {
 const allowedWords = (allowed: number | null) => (allowed === null ? 'no filter: all of them' : count(allowed))
 
 const PARTIES = [
-  ['program', 'its program'],
-  ['around', 'processes around it'],
+  ['program', 'program', 'its program'],
+  ['around', 'around it', 'processes around it'],
 ] as const
 
 function systemCallFigure(surfaces: readonly Entry[]): Html {
   const rows = surfaces.flatMap(({ level, look, value }) =>
-    PARTIES.flatMap(([party, words]): BarRow[] => {
+    PARTIES.flatMap(([party, short]): BarRow[] => {
       const { allowed, traced } = value[party]
       return [
-        { group: level, name: `${words}: may call`, look, value: allowed, text: allowedWords(allowed) },
+        { group: level, name: `${short} may call`, look, value: allowed, text: allowedWords(allowed) },
         ...(traced
-          ? [{ group: level, name: `${words}: called`, look, value: traced.distinct, text: count(traced.distinct) }]
+          ? [{ group: level, name: `${short} called`, look, value: traced.distinct, text: count(traced.distinct) }]
           : []),
       ]
     }),
@@ -62,12 +62,12 @@ function systemCallFigure(surfaces: readonly Entry[]): Html {
     description: rows.map(({ group, name, text }) => `${group}, ${name}: ${text}`).join('; '),
     draw: (frame) => drawBarPlot({ rows, axis: 'different system calls' }, frame),
     reading:
-      'Every call that reaches the host’s kernel is code of the host that a hostile program can try to break: fewer is better. “Its program” is what runs inside; “processes around it” (VMM, OCI runtime, our command) are what it would have to break into first. “May call” is what the policy lets through, an outline to the edge means that no filter stands there; “called” is what was seen while a load ran inside. The number says how many doors there are, not how strong each is.',
+      'Every call that reaches the host’s kernel is code of the host that a hostile program can try to break: fewer is better. “Program” is what runs inside; “around it” are the processes (VMM, OCI runtime, our command) that it would have to break into first. “May call” is what the policy lets through, an outline to the edge means that no filter stands there; “called” is what was seen while a load ran inside. The number says how many doors there are, not how strong each is.',
     table: html`${table(
       'Policy',
       ['level', 'whose calls', 'may call', 'what says so', 'different calls seen', 'in processes'],
       surfaces.flatMap(({ level, value }) =>
-        PARTIES.map(([party, words]): Piece[] => {
+        PARTIES.map(([party, , words]): Piece[] => {
           const { allowed, policy, traced, notTracedBecause } = value[party]
           return [
             level,
@@ -79,7 +79,7 @@ function systemCallFigure(surfaces: readonly Entry[]): Html {
           ]
         }),
       ),
-    )}${surfaces.flatMap(({ level, value }) => PARTIES.map(([party, words]) => callsSeen(level, words, value[party])))}`,
+    )}${surfaces.flatMap(({ level, value }) => PARTIES.map(([party, , words]) => callsSeen(level, words, value[party])))}`,
   })
 }
 

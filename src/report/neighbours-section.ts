@@ -5,6 +5,7 @@ import type {
   Comparison,
   NeighbourComparison,
   NeighbourOutcome,
+  NeighbourTrial,
 } from '../compare/comparison.ts'
 import { framed, table } from './figure.ts'
 import { type Html, html, type Piece } from './html.ts'
@@ -32,10 +33,6 @@ const WHAT_TO_LOOK_FOR: Readonly<Record<Attack, string>> = {
 }
 
 export function neighboursSection(comparison: Comparison, { trials }: NeighbourComparison): Section {
-  const tried = trials.flatMap(({ levels }) =>
-    entries(comparison, levels).flatMap(({ value }) => (value.tried ? [value] : [])),
-  )
-  const most = Math.max(1, ...tried.flatMap((outcome) => outcome.samples.map(({ rate }) => percentOf(outcome)(rate))))
   return {
     id: 'neighbours',
     title: 'Neighbours',
@@ -46,7 +43,7 @@ export function neighboursSection(comparison: Comparison, { trials }: NeighbourC
           id: `attack-${attack}`,
           title: `${ATTACK_WORDS[attack]}: ${does}`,
           pictures: html`<div class="several">${entries(comparison, levels).map(({ level, look, value }) =>
-            trial(level, look, value, most),
+            trial(level, look, value, mostOf(comparison, levels)),
           )}</div>`,
           reading: `Each dot is the work that the neighbour got done since the dot before, in per cent of what it did before the attack (100 is undisturbed); the shaded time is the attack. Heavy lines: medians before, during, after. ${WHAT_TO_LOOK_FOR[attack]}`,
           table: table(
@@ -58,6 +55,12 @@ export function neighboursSection(comparison: Comparison, { trials }: NeighbourC
       ),
     ],
   }
+}
+
+/** The plots of one attack share their axis. */
+function mostOf(comparison: Comparison, levels: NeighbourTrial['levels']): number {
+  const tried = entries(comparison, levels).flatMap(({ value }) => (value.tried ? [value] : []))
+  return Math.max(1, ...tried.flatMap((outcome) => outcome.samples.map(({ rate }) => percentOf(outcome)(rate))))
 }
 
 function trial(level: string, look: Look, outcome: NeighbourOutcome | AttackNotTried, most: number): Html {
@@ -80,6 +83,6 @@ function row(outcome: NeighbourOutcome | AttackNotTried): Piece[] {
     shown(rate.during),
     shown(rate.after),
     html`${survived ? 'survived' : 'did not survive'}; ${hostIntact ? 'the host has everything back' : 'something is left on the host'}<br>${seenBesideExpected(seen, expected)}`,
-    `${attacker.endedByItself ? 'ended by itself' : 'had to be ended'} after ${ms(attackToMs - attackFromMs)}, status ${attacker.exitCode}; at most ${peak.processes} host processes with ${mib(peak.proportionalBytes)}. It said: ${attacker.said || 'nothing'}`,
+    `${attacker.endedByItself ? 'ended by itself' : 'had to be ended'} after ${ms(attackToMs - attackFromMs)}, status ${attacker.exitCode}; at most ${peak.processes} host processes with ${mib(peak.proportionalBytes)}. It said: ${attacker.said || 'nothing'}${attacker.report === '' ? '' : `. Cloister said: ${attacker.report}`}`,
   ]
 }

@@ -31,6 +31,7 @@ export function drawRatePlot(outcome: NeighbourOutcome, look: Look, most: number
             ],
           },
         ]
+  const points = samples.map((sample) => [sample.atMs / 1000, percent(sample.rate)])
   const yScale = scaleFor([most], { most: 5, log: false })
   const xScale = scaleFor([end], { most: 6, log: false })
   return drawSvg(
@@ -46,14 +47,21 @@ export function drawRatePlot(outcome: NeighbourOutcome, look: Look, most: number
       },
       series: [
         {
-          type: 'line',
+          type: 'scatter',
           name: 'dots',
           silent: true,
           symbol: look.symbol,
           symbolSize: sizeOf(look, 8),
-          itemStyle: { color: look.colour },
+          itemStyle: { color: look.colour, opacity: 1 },
+          data: points,
+        },
+        {
+          type: 'line',
+          name: 'rate',
+          silent: true,
+          showSymbol: false,
           lineStyle: { color: look.colour, width: 2 },
-          data: samples.map((sample) => [sample.atMs / 1000, percent(sample.rate)]),
+          data: points,
           markArea: {
             silent: true,
             itemStyle: { color: 'var(--band)' },

@@ -40,7 +40,7 @@ const asPlainSvg = (svg: string, series: readonly Series[]) =>
     .replace(/^<svg width="\d+" height="\d+"/, '<svg aria-hidden="true"')
     .replace(/<rect width="\d+" height="\d+" x="0" y="0" fill="none"><\/rect>/, '')
     .replace(/ style="([^"]*)"/g, (_, declarations: string) => asAttributes(declarations))
-    .replace(/ transform="[^"]*"/g, (transform) => transform.replace(/(\.\d)\d+/g, '$1'))
+    .replace(/ (?:transform|d|x|y|font-size)="[^"]*"/g, (attribute) => attribute.replace(/(\.\d)\d+/g, '$1'))
     .replaceAll('></path>', '/>')
     .replaceAll('\n', '')
 

@@ -172,7 +172,7 @@ function ratios([first, ...others]: readonly Entry[]): Html | undefined {
             title: SPAN_WORDS[span],
             rows: others.map(({ level, look, value }) => ({ name: level, look, values: pairs(value, span) })),
           })),
-          axis: `time divided by that of the ${first.level} run beside it`,
+          axis: `${first.level} beside it = 1`,
           format: times,
           reference: { at: 1, name: `as long as a ${first.level}` },
         },

@@ -21,7 +21,9 @@ export interface GuestFacts {
 export function securityOfUnikernel({ memoryBytes, cpus, group }: GuestFacts): SecurityFinding[] {
   const limits = group?.joined?.cgroup.limits()
   const refused = group?.joined?.refused ?? []
-  const without = refused.length > 0 ? `refused: ${refused.join('; ')}` : 'it has joined no control group'
+  const coming = group !== undefined && group.joined === undefined
+  const none = coming ? 'a foreground command gets one after its first second' : 'it has joined no control group'
+  const without = refused.length > 0 ? `refused: ${refused.join('; ')}` : none
   const guest = `the guest has ${memoryBytes / MIB} MiB`
   return [
     { topic: 'boundary', state: 'on', detail: `a virtual machine of its own, KVM ${backend()}` },
@@ -29,9 +31,9 @@ export function securityOfUnikernel({ memoryBytes, cpus, group }: GuestFacts): S
     {
       topic: 'system calls',
       state: 'on',
-      detail: 'none of the program’s reaches the host; it reaches the virtual devices',
+      detail: "none of the program's reaches the host; it reaches the virtual devices",
     },
-    { topic: 'files', state: 'on', detail: 'a copy in the guest’s memory; nothing of the host’s is shared' },
+    { topic: 'files', state: 'on', detail: "a copy in the guest's memory; nothing of the host's is shared" },
     { topic: 'processes', state: 'on', detail: 'it sees no process of the host' },
     { topic: 'network', state: 'on', detail: 'the machine has none' },
     ...vmm(),
@@ -43,7 +45,7 @@ export function securityOfUnikernel({ memoryBytes, cpus, group }: GuestFacts): S
       : {
           topic: 'processor',
           state: 'on',
-          detail: `${plural(cpus)}; with the VMM at most ${limits.cpus} of the host’s`,
+          detail: `${plural(cpus)}; with the VMM at most ${limits.cpus} of the host's`,
         },
   ]
 }
@@ -74,13 +76,13 @@ function vmm(): SecurityFinding[] {
     },
     status.seccomp === SECCOMP_MODE_FILTER
       ? { topic: 'VMM system calls', state: 'on', detail: 'filtered' }
-      : { topic: 'VMM system calls', state: 'off', detail: 'not filtered: all of the host’s' },
+      : { topic: 'VMM system calls', state: 'off', detail: "not filtered: all of the host's" },
     own.length === 0
-      ? { topic: 'VMM namespaces', state: 'off', detail: 'the caller’s: it sees its files, processes and network' }
+      ? { topic: 'VMM namespaces', state: 'off', detail: "the caller's: it sees its files, processes and network" }
       : {
           topic: 'VMM namespaces',
           state: 'partial',
-          detail: `its own: ${own.join(', ')}; the others are the caller’s`,
+          detail: `its own: ${own.join(', ')}; the others are the caller's`,
         },
   ]
 }

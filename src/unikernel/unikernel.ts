@@ -93,6 +93,10 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     resolveResult(programExit ? describeExit(programExit, kernelLog) : describeEnd(end, kernelLog, ownKernel))
   }
 
+  const joinGroup = () => {
+    if (directory !== undefined) group = joinVmmCgroup({ ...spec, directory }, detached, log)
+  }
+
   const kill = (outcome: ExitResult) => {
     killed = true
     phases.exited ??= now()
@@ -119,7 +123,7 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
           hint: 'Leave --cpus out, or use --isolation container.',
         })
       }
-      if (directory !== undefined) group = joinVmmCgroup({ ...spec, directory }, detached, log)
+      if (detached) joinGroup()
       sizeThreadPool(stdio.stdin === undefined ? 0 : 1)
       streams = openStreams()
       const tree = rootTree(spec.source, log)
@@ -142,6 +146,8 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
       if (closed) await machine.close()
       else if (killed) machine.stop()
       else machine.start()
+      // Nobody waits for it here: the guest is on its way.
+      if (!detached && !closed) joinGroup()
     },
     wait: () => result,
     signal: (signo) => streams?.sendSignal(signo),
@@ -154,7 +160,11 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     usage: () => ({ ...vmmUsage(), memoryLimitBytes: spec.memoryBytes, exits: machine?.exits() ?? 0 }),
     describe: () => ({
       security: securityOfUnikernel({ ...spec, group }),
-      details: { kernel: spec.kernel ?? unikernelPath, ...(machine && describeProcessor(machine.policy)) },
+      details: {
+        kernel: spec.kernel ?? unikernelPath,
+        ...group?.describe(),
+        ...(machine && describeProcessor(machine.policy)),
+      },
     }),
     kill,
     async close() {

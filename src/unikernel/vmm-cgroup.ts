@@ -2,8 +2,11 @@
  * The control group of a VM's process: a VMM whose guest drives it to waste memory or processors meets a limit of its
  * own and takes nobody with it.
  */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { EXIT } from '../errors.ts'
 import { type Cgroup, type CgroupLimits, instanceCgroup, instanceKey } from '../host/cgroup.ts'
+import { delegatedCgroup } from '../host/cgroup-delegation.ts'
 import { type CgroupLayout, readCgroupLayout } from '../host/cgroup-layout.ts'
 import { type JoinedCgroup, joinCgroup } from '../host/own-cgroup.ts'
 import type { ExitResult } from '../instance/instance.ts'
@@ -33,6 +36,8 @@ export interface VmmFacts {
 export interface VmmCgroup {
   /** Where this process is now; undefined when it has joined none. */
   readonly joined: JoinedCgroup | undefined
+  /** For the details of `inspect`. */
+  describe(): Record<string, unknown>
   /** Leaves it for good. */
   remove(): void
 }
@@ -43,7 +48,20 @@ export const vmmLimits = ({ memoryBytes, cpus }: Pick<VmmFacts, 'memoryBytes' | 
   tasks: VMM_THREADS,
 })
 
-const place = ({ name, directory }: Pick<VmmFacts, 'name' | 'directory'>) => ({ key: instanceKey(name, directory) })
+const place = ({ name, directory }: Pick<VmmFacts, 'name' | 'directory'>, parent = '') => ({
+  key: instanceKey(name, directory),
+  parent,
+})
+
+const parentFile = (directory: string) => join(directory, 'vmm-cgroup')
+
+function recordedParent(directory: string): string {
+  try {
+    return readFileSync(parentFile(directory), 'utf8')
+  } catch {
+    return ''
+  }
+}
 
 /**
  * Joins at once when the process exists for this instance alone; otherwise later, when it turns out to stay.
@@ -51,16 +69,27 @@ const place = ({ name, directory }: Pick<VmmFacts, 'name' | 'directory'>) => ({ 
  */
 export function joinVmmCgroup(facts: VmmFacts, detached: boolean, log: (line: string) => void): VmmCgroup {
   let joined: JoinedCgroup | undefined
-  const join = () => {
-    joined = joinCgroup(readCgroupLayout(), place(facts), vmmLimits(facts))
+  const enter = () => {
+    const layout = readCgroupLayout()
+    const parent = process.geteuid?.() === 0 ? undefined : delegatedCgroup(layout)?.parent
+    // Whoever sweeps it may have been given another part of the tree.
+    if (parent !== undefined) writeFileSync(parentFile(facts.directory), parent, { mode: 0o600 })
+    joined = joinCgroup(layout, place(facts, parent), vmmLimits(facts))
     if (joined.refused.length > 0) log(`no limits for the VMM here: ${joined.refused.join('; ')}`)
   }
   let timer: NodeJS.Timeout | undefined
-  if (detached) join()
-  else timer = setTimeout(join, FOREGROUND_DELAY_MS).unref()
+  if (detached) enter()
+  else timer = setTimeout(enter, FOREGROUND_DELAY_MS).unref()
   return {
     get joined() {
       return joined
+    },
+    describe() {
+      if (!joined) return {}
+      const { cgroup, refused } = joined
+      return {
+        controlGroups: { path: cgroup.path, directories: cgroup.directories(), limits: cgroup.limits(), refused },
+      }
     },
     remove() {
       clearTimeout(timer)
@@ -71,7 +100,7 @@ export function joinVmmCgroup(facts: VmmFacts, detached: boolean, log: (line: st
 }
 
 const cgroupOf = (name: string, directory: string, layout: CgroupLayout = readCgroupLayout()): Cgroup =>
-  instanceCgroup(layout, place({ name, directory }))
+  instanceCgroup(layout, place({ name, directory }, recordedParent(directory)))
 
 /** How a VMM that died without a word ended, where the host knows: its group has killed it. */
 export function vmmCrash(name: string, directory: string, memoryBytes: number): ExitResult | undefined {

@@ -107,6 +107,12 @@ test('bench density: each series grows one by one to what was asked for', async 
   }
 })
 
+test('a dozen instances at once are as quiet as two', async (t) => {
+  const args = ['density', '--levels=', '--peers', 'host', '--instances', '12', '--runs', '1', '--reserve', '64M']
+  const { growth } = await measured(t, commandLine(t), args)
+  t.is(growth![0]!.points.length, 12)
+})
+
 test('what was asked for by name and is not there is listed with the reason, and the status says so', async (t) => {
   const cloister = commandLine(t)
   const env = { PATH: `${join(process.execPath, '..')}:/bin`, TMPDIR: temporaryDirectory(t) }

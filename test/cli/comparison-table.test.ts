@@ -55,6 +55,11 @@ test('parts that were not asked for have no table', (t) => {
   t.notRegex(presentComparison(comparison({})), /TIME/)
 })
 
+test('a part that could not be measured is told with its reason', (t) => {
+  const table = presentComparison(comparison({ failed: [{ part: 'cost', reason: 'it would not.' }] }))
+  t.regex(table, /^cost could not be measured: it would not\.$/m)
+})
+
 test('levels that disagree are shown with how each of them ended, and what it said', (t) => {
   const unikernel = level({ exitCode: 125, outputBytes: 0, errors: 'It died:\n  why' })
   const table = presentComparison(
@@ -74,7 +79,7 @@ test('what could not be traced is told with its reason, once', (t) => {
   const party = { allowed: null, policy: 'no filter', traced: null, notTracedBecause: 'strace is missing' }
   const isolation = { findings: [], systemCalls: { container: { program: party, around: party } } }
   const table = presentComparison(comparison({ isolation }))
-  t.regex(table, /^ {2}of which it did, under load +not traced$/m)
+  t.regex(table, /^ {2}of which it made under load +not traced$/m)
   t.is(table.match(/Not traced: strace is missing\./g)?.length, 1)
 })
 

@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import anyTest, { type ExecutionContext } from 'ava'
 import { ownIdentity } from '../../src/instance/process-identity.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
-import { missingShells, offeredBy, SHELLS, type Shell, type ShellSetting } from '../helpers/shells.ts'
+import { missingShells, openShell, SHELLS, type Shell, type ShellSetting } from '../helpers/shells.ts'
 
 /** bash is on every Debian; the others are for those who have them. */
 function shellTest(title: string, shell: Shell, work: (t: ExecutionContext) => Promise<void>): void {
   if (missingShells.has(shell) && shell !== 'bash') anyTest.skip(`${title} (skipped: ${shell} is not installed)`, work)
-  else anyTest(title, work)
+  // Each starts a dozen processes.
+  else anyTest.serial(title, work)
 }
 
 function setting(t: ExecutionContext): ShellSetting {
@@ -22,16 +23,22 @@ function record({ root }: ShellSetting, name: string, state: object): void {
   mkdirSync(directory, { recursive: true })
   writeFileSync(join(directory, 'config.json'), JSON.stringify({ spec: { name, isolation: 'unikernel' } }))
   writeFileSync(join(directory, 'state.json'), JSON.stringify({ owner: ownIdentity(), ...state }))
+  // Every instance that runs has a marker; one whose process died has one until somebody notices.
+  mkdirSync(join(root, 'run/live'), { recursive: true })
+  writeFileSync(join(root, 'run/live', `1-1-${name}`), '')
 }
 
 for (const shell of SHELLS) {
-  /** Words without what fish says about them. */
-  const words = async (line: string, where: ShellSetting): Promise<string[]> =>
-    (await offeredBy(shell, line, where)).map((offer) => offer.split('\t')[0]!)
+  /** Without what fish says about the words. */
+  const asking = (where: ShellSetting) => {
+    const { offered } = openShell(shell, where)
+    return async (line: string): Promise<string[]> => (await offered(line)).map((offer) => offer.split('\t')[0]!)
+  }
 
   shellTest(`${shell} completes commands`, shell, async (t) => {
-    t.deepEqual(await words('cloister ver', setting(t)), ['version'])
-    const all = await words('cloister ', setting(t))
+    const words = asking(setting(t))
+    t.deepEqual(await words('cloister ver'), ['version'])
+    const all = await words('cloister ')
     for (const name of ['run', 'ps', 'rm', 'compare', 'doctor', 'completion', 'help', 'version']) {
       t.true(all.includes(name), name)
     }
@@ -39,14 +46,14 @@ for (const shell of SHELLS) {
   })
 
   shellTest(`${shell} completes options, and their values after a blank and after =`, shell, async (t) => {
-    const where = setting(t)
-    t.deepEqual(await words('cloister run --log-', where), ['--log-format', '--log-level', '--log-size'])
-    t.deepEqual(await words('cloister run --isolation ', where), ['container', 'unikernel'])
+    const words = asking(setting(t))
+    t.deepEqual(await words('cloister run --log-'), ['--log-format', '--log-level', '--log-size'])
+    t.deepEqual(await words('cloister run --isolation '), ['container', 'unikernel'])
     t.deepEqual(
-      (await words('cloister run --isolation=u', where)).map((word) => word.replace('--isolation=', '')),
+      (await words('cloister run --isolation=u')).map((word) => word.replace('--isolation=', '')),
       ['unikernel'],
     )
-    t.deepEqual(await words('cloister completion ', where), ['bash', 'fish', 'zsh'])
+    t.deepEqual(await words('cloister completion '), ['bash', 'fish', 'zsh'])
   })
 
   shellTest(`${shell} completes names of instances by what can be done with them`, shell, async (t) => {
@@ -54,11 +61,13 @@ for (const shell of SHELLS) {
     record(where, 'web', { status: 'running' })
     record(where, 'db', { status: 'paused' })
     record(where, 'old', { status: 'exited' })
-    t.deepEqual(await words('cloister rm ', where), ['db', 'old', 'web'])
-    t.deepEqual(await words('cloister rm web -f ', where), ['db', 'old'])
-    t.deepEqual(await words('cloister stop ', where), ['db', 'web'])
-    t.deepEqual(await words('cloister resume ', where), ['db'])
-    t.deepEqual(await words('cloister logs o', where), ['old'])
+    record(where, 'gone', { status: 'running', owner: { pid: 1, startTime: 'another' } })
+    const words = asking(where)
+    t.deepEqual(await words('cloister rm '), ['db', 'gone', 'old', 'web'])
+    t.deepEqual(await words('cloister rm web -f '), ['db', 'gone', 'old'])
+    t.deepEqual(await words('cloister stop '), ['db', 'web'])
+    t.deepEqual(await words('cloister resume '), ['db'])
+    t.deepEqual(await words('cloister logs o'), ['old'])
   })
 
   shellTest(`${shell} completes paths: a SOURCE, the program's own words, FILE and DIR`, shell, async (t) => {
@@ -66,8 +75,9 @@ for (const shell of SHELLS) {
     mkdirSync(join(where.directory, 'tree'))
     writeFileSync(join(where.directory, 'travel'), '')
     writeFileSync(join(where.directory, 'two words'), '')
+    const words = asking(where)
     const plain = async (line: string): Promise<string[]> =>
-      (await words(line, where)).map((word) => word.replaceAll('\\', '').replace(/\/$/, ''))
+      (await words(line)).map((word) => word.replaceAll('\\', '').replace(/\/$/, ''))
     t.deepEqual(await plain('cloister run ./tr'), ['./travel', './tree'])
     t.deepEqual(await plain('cloister run ./prog --isolation tr'), ['travel', 'tree'])
     t.deepEqual(await plain('cloister run --rootfs tr'), ['tree'])
@@ -95,7 +105,7 @@ for (const shell of SHELLS) {
     ]
     for (const name of planted) record(where, name, { status: 'running' })
     record(where, 'web', { status: '$(touch ran)\u001b[31m' })
-    t.deepEqual(await words('cloister rm ', where), ['web'])
+    t.deepEqual(await asking(where)('cloister rm '), ['web'])
     t.false(existsSync(join(where.directory, 'ran')))
   })
 
@@ -103,7 +113,7 @@ for (const shell of SHELLS) {
     const where = setting(t)
     const trap = join(where.directory, 'cloister')
     writeFileSync(trap, '#!/bin/sh\necho trapped\ntouch ran\n', { mode: 0o755 })
-    t.deepEqual(await words('./cloister ver', where), ['version'])
+    t.deepEqual(await asking(where)('./cloister ver'), ['version'])
     t.false(existsSync(join(where.directory, 'ran')))
   })
 }
@@ -111,6 +121,21 @@ for (const shell of SHELLS) {
 shellTest('fish says what each of its offers is', 'fish', async (t) => {
   const where = setting(t)
   record(where, 'web', { status: 'running' })
-  t.deepEqual(await offeredBy('fish', 'cloister rm ', where), ['web\tunikernel, running'])
-  t.deepEqual(await offeredBy('fish', 'cloister ps --al', where), ['--all\tAlso those that have ended'])
+  const { offered } = openShell('fish', where)
+  t.deepEqual(await offered('cloister rm '), ['web\tunikernel, running'])
+  t.deepEqual(await offered('cloister ps --al'), ['--all\tAlso those that have ended'])
+})
+
+shellTest('zsh shows what each of its offers is', 'zsh', async (t) => {
+  const screen = await openShell('zsh', setting(t)).listed('cloister ps --')
+  t.regex(screen, /--all +-- Also those that have ended/)
+  t.regex(screen, /--json +-- Print one JSON document/)
+})
+
+shellTest('zsh loads the script from a directory of $fpath', 'zsh', async (t) => {
+  const where = setting(t)
+  const functions = join(where.directory, '.functions')
+  mkdirSync(functions)
+  const first = [`cloister completion zsh >${functions}/_cloister`, `fpath=(${functions} $fpath)`]
+  t.deepEqual(await openShell('zsh', { ...where, first }).offered('cloister completion '), ['bash', 'fish', 'zsh'])
 })

@@ -1,7 +1,9 @@
 /** The words of the command table: one voice, and examples that can be typed. */
 import test from 'ava'
 import { COMMANDS } from '../../src/cli/command-table.ts'
-import { commandHelp, fullParse } from '../../src/cli/full-parse.ts'
+import { fullParse } from '../../src/cli/full-parse.ts'
+import { commandHelp, overviewHelp } from '../../src/cli/help-text.ts'
+import { groupsOf } from '../../src/cli/overview.ts'
 import { UsageError } from '../../src/errors.ts'
 import { commandLine } from '../helpers/cli.ts'
 import { cloisterLines } from '../helpers/command-lines.ts'
@@ -53,8 +55,7 @@ test('no option of a command has the name of another', (t) => {
 test('every command has a help of its own, and without the operands that it needs says how it is used', async (t) => {
   for (const command of SHOWN) {
     const { name, operands, usage } = command
-    const help = await commandHelp(command)
-    t.true(help.startsWith(`cloister ${name} ${usage}`), name)
+    t.true(commandHelp(command).startsWith(`cloister ${name} ${usage.split('  |  ')[0]}`), name)
     t.is(await fullParse(command, ['--help']), 'help')
     if (operands.min === 0) continue
     const error = await t.throwsAsync(fullParse(command, []), { instanceOf: UsageError }, name)
@@ -67,6 +68,7 @@ test('words of other engines lead to ours, and what is not there says what is', 
   for (const [word, hint] of [
     ['ls', /Did you mean "cloister ps"/],
     ['delete', /Did you mean "cloister rm"/],
+    ['./prog', /Did you mean "cloister run \.\/prog"/],
     ['start', /Did you mean "cloister run"/],
     ['pull', /no images yet/],
     ['exec', /runs one program/],
@@ -74,5 +76,34 @@ test('words of other engines lead to ours, and what is not there says what is', 
     const { status, stderr } = await cloister([word, 'x'])
     t.is(status, 125)
     t.regex(stderr, hint)
+  }
+})
+
+test('an option in front of the command is answered with where it belongs, help there is help', async (t) => {
+  const cloister = commandLine(t)
+  const { status, stderr } = await cloister(['--json', 'ps'])
+  t.is(status, 125)
+  t.regex(stderr, /Options of a command follow it: "cloister ps --json"\./)
+  t.deepEqual(await cloister(['--help', 'ps']), await cloister(['ps', '--help']))
+})
+
+test('the overview has every command once, in groups', (t) => {
+  const members = groupsOf(COMMANDS).flatMap((group) => group.members)
+  t.deepEqual(members.map(({ name }) => name).sort(), SHOWN.map(({ name }) => name).sort())
+  const help = overviewHelp(COMMANDS)
+  for (const { name, describe } of SHOWN)
+    t.regex(help, new RegExp(`^  cloister ${name} +${describe.slice(0, 20)}`, 'm'))
+  t.regex(help, /^Steer instances:$/m)
+})
+
+test('help fits the terminal; only examples and usage lines may be longer, to be copied whole', (t) => {
+  for (const columns of [60, 80, 110]) {
+    for (const command of SHOWN) {
+      const [usage = '', ...rest] = commandHelp(command, columns).split('\n\n')
+      t.true(usage.startsWith('cloister '))
+      const lines = rest.filter((part) => !part.startsWith('Examples:')).flatMap((part) => part.split('\n'))
+      const long = lines.filter((line) => line.length > columns && !/^\S+$/.test(line.trim()))
+      t.deepEqual(long, [], `${command.name} at ${columns}`)
+    }
   }
 })

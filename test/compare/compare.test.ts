@@ -131,6 +131,23 @@ containerTest('a level that does not run is named with its reason, and the other
   t.is(comparison.memory, undefined)
 })
 
+containerTest('a part that cannot be measured is told with its reason, and the others are kept', async (t) => {
+  // Two of them fit into no host, and no attacker of that size is let loose.
+  const parts = ['--only', 'time,memory,neighbours', '--runs', '1', '--memory', '1000G']
+  const { status, stdout } = await commandLine(t)([
+    ...['compare', '--levels', 'container', '--json', ...parts],
+    ...[BUSYBOX, 'true'],
+  ])
+  t.is(status, 1)
+  const { failed, time, memory, neighbours } = JSON.parse(stdout) as Comparison
+  t.deepEqual(
+    failed?.map(({ part, reason }) => `${part}: ${reason.split(/ of |:/)[0]}`),
+    ['memory: Cannot start two instances', 'neighbours: Cannot let attackers loose'],
+  )
+  t.is(time?.runs, 1)
+  t.is(memory ?? neighbours, undefined)
+})
+
 test('where no level runs, the comparison says why and ends with 125', async (t) => {
   const args = ['compare', '--levels', 'unikernel', '--runs', '1', '--memory', '8M', BUSYBOX, 'true']
   const { status, stdout } = await commandLine(t)(args)
@@ -160,9 +177,9 @@ containerTest(
     t.true(allowed! > 100)
     if (traced) {
       t.is(traced.processes, 1)
-      t.true(traced.calls.some(({ name }) => name === 'getppid'))
+      t.true(traced.calls.some(({ name }) => name === 'lseek'))
       t.true(calls.unikernel!.around.traced!.calls.some(({ name }) => name === 'ioctl'))
-      t.false(calls.unikernel!.around.traced!.calls.some(({ name }) => name === 'getppid'))
+      t.false(calls.unikernel!.around.traced!.calls.some(({ name }) => name === 'lseek'))
     }
   },
 )
@@ -263,6 +280,21 @@ containerTest('--html replaces its file by a whole page, and leaves nothing besi
   t.is(status, 0)
   t.regex(readFileSync(file, 'utf8'), /^<!doctype html>[\s\S]*<\/html>\s*$/i)
   t.deepEqual(readdirSync(directory), ['report.html'])
+})
+
+test('options are read anywhere before "--", and what follows it is the program\'s, a "--" of its own too', async (t) => {
+  const args = ['compare', BUSYBOX, '--only', 'time', '--json', '--', 'echo', '--json', '--', '-x']
+  const { status, stdout } = await commandLine(t)([...args.slice(0, 2), '--levels=unikernel', ...args.slice(2)])
+  t.is(status, 0)
+  const { command, time } = JSON.parse(stdout) as Comparison
+  t.deepEqual(command, [BUSYBOX, '--', 'echo', '--json', '--', '-x'])
+  t.is(time!.levels.unikernel!.outputBytes, '--json -- -x\n'.length)
+})
+
+test('without a source a small program of ours is compared, which says the same everywhere', async (t) => {
+  const { status, stdout } = await commandLine(t)(['compare', '--only', 'time', '--runs', '2', '--json'])
+  t.is(status, 0)
+  t.true((JSON.parse(stdout) as Comparison).time!.sameOutcome)
 })
 
 test('parts and levels that there are not are refused by name', async (t) => {

@@ -1,11 +1,14 @@
 /** What is concluded from samples, apart from how they were taken. */
+import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
+import { keptLimits, leftGroups } from '../../src/compare/attacker.ts'
 import type { MemoryPoint } from '../../src/compare/comparison.ts'
 import { densityOfLevel } from '../../src/compare/memory.ts'
 import { ratesOf } from '../../src/compare/neighbours.ts'
 import { spansOf } from '../../src/compare/run-once.ts'
 import { countCalls } from '../../src/compare/strace.ts'
+import { containerTest } from '../helpers/containers.ts'
 
 test('the spans from the request to the end follow each other without a gap and add up to the whole', (t) => {
   const six = fc.array(fc.double({ min: 0, max: 1e4, noNaN: true }), { minLength: 5, maxLength: 5 })
@@ -85,4 +88,22 @@ test('a system call counts where it begins, whether it ends or not, and fails wh
     { name: 'exit_group', count: 1, errors: 0 },
   ])
   t.deepEqual(countCalls(''), [])
+})
+
+test('an attacker with more processes or memory than its limits let it have was not contained', (t) => {
+  const memory = 128 * 2 ** 20
+  t.true(keptLimits({ processes: 517, proportionalBytes: memory }, memory))
+  t.false(keptLimits({ processes: 2000, proportionalBytes: 0 }, memory))
+  t.false(keptLimits({ processes: 5, proportionalBytes: 3 * memory }, memory))
+})
+
+containerTest('a control group that an attacker leaves is seen', (t) => {
+  const name = `compare-left-${process.pid}`
+  const mount = / (\S+) cgroup2? /.exec(readFileSync('/proc/mounts', 'utf8'))![1]!
+  const group = `${mount}/cloister-${name}-12345678`
+  t.deepEqual(leftGroups(name), [])
+  mkdirSync(group)
+  t.teardown(() => rmdirSync(group))
+  t.deepEqual(leftGroups(name), [group])
+  return Promise.resolve()
 })

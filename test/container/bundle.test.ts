@@ -95,9 +95,16 @@ test('everything that is mounted ignores set-user-ID bits, /sys is read-only, an
   })
 })
 
+test('shared memory takes no more than files may, not half of the host', (t) => {
+  const shm = config.mounts.find(({ destination }) => destination === '/dev/shm')
+  t.true(shm?.options.includes(`size=${32 * 2 ** 20}`))
+})
+
 test('memory of the host, its keys and its firmware are hidden, its settings read-only', (t) => {
   t.true(
-    ['/proc/kcore', '/proc/keys', '/sys/firmware'].every((path) => config.linux.maskedPaths.includes(path as never)),
+    ['/proc/kcore', '/proc/keys', '/proc/slabinfo', '/proc/kpageflags', '/sys/firmware'].every((path) =>
+      config.linux.maskedPaths.includes(path as never),
+    ),
   )
   t.true(['/proc/sys', '/proc/sysrq-trigger'].every((path) => config.linux.readonlyPaths.includes(path as never)))
 })

@@ -247,3 +247,22 @@ containerTest('the process that starts containers keeps no descriptor of them', 
   }
   t.is(count(), before)
 })
+
+containerTest('sockets of the internet and of netlink can be made inside, packet sockets cannot', async (t) => {
+  const script = 'ip link show lo | head -n 1 && ifconfig lo | head -n 1 && arping -c 1 -I lo 127.0.0.1'
+  const { stdout, stderr } = await runContainer(t, busyboxSpec(['sh', '-c', script]))
+  t.regex(stdout, /^1: lo: <LOOPBACK,UP,LOWER_UP>.*\nlo +Link encap:Local Loopback/)
+  t.regex(stderr, /arping: socket.*Operation not permitted/)
+})
+
+containerTest('what the kernel shows to root alone is hidden from root inside', async (t) => {
+  const script =
+    'for f in kpagecount kpageflags slabinfo vmallocinfo pagetypeinfo; do test -e /proc/$f && wc -c < /proc/$f; done; true'
+  const { stdout } = await runContainer(t, busyboxSpec(['sh', '-c', script]))
+  t.deepEqual([...new Set(stdout.trim().split(/\s+/))], ['0'])
+})
+
+containerTest('shared memory ends where files do: at half of the memory', async (t) => {
+  const spec = busyboxSpec(['sh', '-c', 'df -k /dev/shm | tail -n 1'], { memoryBytes: 64 * 2 ** 20 })
+  t.regex((await runContainer(t, spec)).stdout, /^shm +32768 /)
+})

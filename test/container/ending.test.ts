@@ -65,3 +65,16 @@ test('any other refusal ends with 125 and says whose words they are', (t) => {
 test('a runtime that was ended from outside is not taken for the program', (t) => {
   t.like(describeEnd(spec, ended({ status: 'SIGKILL' })), { exitCode: 125 })
 })
+
+test('a runtime that was killed is not taken for a program that ended, whoever of its chain it was', (t) => {
+  const expected = { exitCode: 125, report: 'Lost "web": its OCI runtime was ended from outside by SIGKILL.' }
+  t.deepEqual(describeEnd(spec, ended({ status: 'SIGKILL' })), expected)
+  // The words of unshare(1) of util-linux 2.38 whose child was killed.
+  const launchLog = 'unshare: sigprocmask unblock failed: Invalid argument\n'
+  t.deepEqual(describeEnd(spec, ended({ status: 1, launchLog })), expected)
+  const refused = describeEnd(
+    spec,
+    ended({ status: 1, report: undefined, launchLog: 'unshare: unshare failed: EPERM\n' }),
+  )
+  t.regex(refused.report ?? '', /^Cannot start container "web": unshare: unshare failed/)
+})

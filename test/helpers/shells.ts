@@ -11,10 +11,11 @@ const isThere = (command: string): boolean => spawnSync('sh', ['-c', `command -v
 export const missingShells: ReadonlySet<Shell> = new Set(SHELLS.filter((shell) => !isThere(shell)))
 
 const PROMPT = 'READY> '
-const GIVE_UP_MS = 20_000
-const [INSERT_ALL, SHOW_LINE] = ['\u0018a', '\u0018d']
+/** A busy machine takes its time. */
+const GIVE_UP_MS = 45_000
+const [INSERT_ALL, SHOW_LINE, LIST] = ['\u0018a', '\u0018d', '\u0018l']
 
-/** Ctrl-X a puts every completion into the line, Ctrl-X d prints the line. */
+/** Ctrl-X a puts every completion into the line, Ctrl-X d prints the line, Ctrl-X l lists what there is. */
 const SET_UP = {
   bash: [
     'set -o pipefail',
@@ -26,7 +27,8 @@ const SET_UP = {
   ],
   zsh: [
     'autoload -Uz compinit && compinit -u -D',
-    'eval "$(cloister completion zsh)"',
+    '(( $+functions[_cloister] )) || eval "$(cloister completion zsh)"',
+    "bindkey '^Xl' list-choices",
     'zle -C all-matches complete-word _generic',
     "bindkey '^Xa' all-matches",
     "zstyle ':completion:all-matches::::' completer _all_matches _complete",
@@ -43,67 +45,87 @@ const SET_UP = {
 export interface ShellSetting {
   readonly directory: string
   readonly root: string
+  /** zsh: what it does before anything else. */
+  readonly first?: readonly string[]
 }
 
-export async function offeredBy(shell: Shell, line: string, setting: ShellSetting): Promise<string[]> {
-  const env = environment(setting)
-  if (shell === 'fish') {
-    const script = 'cloister completion fish | source; complete -C $argv[1]'
-    const found = execFileSync('fish', ['--no-config', '-c', script, line], { env, cwd: setting.directory })
-    return found.toString().split('\n').filter(Boolean).sort()
+/** A shell that may be asked. */
+export interface AskedShell {
+  /** What it puts in place of the last word, sorted; fish: with a tab and what it says about each. */
+  offered(line: string): Promise<string[]>
+  /** All that the terminal shows when the completions are listed. */
+  listed(line: string): Promise<string>
+}
+
+/**
+ * Each question goes to a new process: while a shell runs the command behind a key, its terminal is in another mode, and
+ * what is typed then may get lost.
+ */
+export function openShell(shell: Shell, setting: ShellSetting): AskedShell {
+  if (shell === 'fish') return fish(setting)
+  const ask = (keys: string): Promise<string> => askTerminal(shell, setting, keys + SHOW_LINE)
+  return {
+    async offered(line) {
+      const shown = await ask(line + INSERT_ALL)
+      const typed = shown.slice(shown.lastIndexOf('LINE<') + 'LINE<'.length, shown.lastIndexOf('>ENDS'))
+      // Blanks within a word are escaped.
+      return typed
+        .slice(line.lastIndexOf(' ') + 1)
+        .split(/(?<!\\) /)
+        .filter(Boolean)
+        .sort()
+    },
+    listed: (line) => ask(line + LIST),
   }
-  const typed = await completedLine(shell, line, env, setting.directory)
-  return typed
-    .slice(line.lastIndexOf(' ') + 1)
-    .split(/(?<!\\) /)
-    .filter(Boolean)
-    .sort()
 }
 
-/** The line that the shell holds after it was told to put in every completion. */
-async function completedLine(
-  shell: 'bash' | 'zsh',
-  line: string,
-  env: NodeJS.ProcessEnv,
-  cwd: string,
-): Promise<string> {
+function fish(setting: ShellSetting): AskedShell {
+  const script = 'cloister completion fish | source; complete -C $argv[1]'
+  const options = { env: environment(setting), cwd: setting.directory, timeout: GIVE_UP_MS }
+  const listed = async (line: string): Promise<string> =>
+    execFileSync('fish', ['--no-config', '-c', script, line], options).toString()
+  return { listed, offered: async (line) => (await listed(line)).split('\n').filter(Boolean).sort() }
+}
+
+/** Types the keys. @returns what comes up to the line that Ctrl-X d prints */
+async function askTerminal(shell: 'bash' | 'zsh', setting: ShellSetting, keys: string): Promise<string> {
+  const { directory: cwd, first = [] } = setting
   const settings = join(cwd, shell === 'bash' ? 'bashrc' : '.zshrc')
-  writeFileSync(settings, SET_UP[shell].map((command) => `${command}\n`).join(''))
+  writeFileSync(settings, [...first, ...SET_UP[shell]].map((command) => `${command}\n`).join(''))
   const start = shell === 'bash' ? `bash --noprofile --rcfile ${settings} -i` : 'zsh -d -i'
   // script(1) lends it a terminal, without which no shell edits lines.
-  const terminal = spawn('script', ['-qefc', start, '/dev/null'], { cwd, env: { ...env, ZDOTDIR: cwd } })
+  const env = { ...environment(setting), ZDOTDIR: cwd }
+  const terminal = spawn('script', ['-qefc', start, '/dev/null'], { cwd, env })
   try {
-    const seen = reader(terminal)
-    await seen(PROMPT)
-    terminal.stdin.write(line + INSERT_ALL + SHOW_LINE)
-    const shown = await seen('>ENDS')
-    return shown.slice(shown.lastIndexOf('LINE<') + 'LINE<'.length, shown.lastIndexOf('>ENDS'))
+    const next = reader(terminal)
+    await next(PROMPT)
+    terminal.stdin.write(keys)
+    return await next('>ENDS')
   } finally {
     terminal.kill('SIGKILL')
   }
 }
 
-/** @returns a wait for some text; it answers with all that came so far. */
+/** @returns a wait for some text, which answers with all that came since the last one. */
 function reader(terminal: ChildProcess): (text: string) => Promise<string> {
-  let all = ''
-  const listeners = new Set<() => void>()
+  let unread = ''
+  let look = (): void => {}
   terminal.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    all += text
-    for (const listener of listeners) listener()
+    unread += text
+    look()
   })
   return (text) =>
     new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`no ${JSON.stringify(text)} in ${JSON.stringify(all)}`)),
-        GIVE_UP_MS,
-      )
-      const look = (): void => {
-        if (!all.includes(text)) return
+      const missing = () => reject(new Error(`no ${JSON.stringify(text)} in ${JSON.stringify(unread)}`))
+      const timer = setTimeout(missing, GIVE_UP_MS)
+      look = () => {
+        const end = unread.indexOf(text)
+        if (end === -1) return
         clearTimeout(timer)
-        listeners.delete(look)
-        resolve(all)
+        look = () => {}
+        resolve(unread.slice(0, end + text.length))
+        unread = unread.slice(end + text.length)
       }
-      listeners.add(look)
       look()
     })
 }

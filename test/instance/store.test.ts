@@ -205,3 +205,22 @@ test('no name reaches a directory outside', (t) => {
     }
   }
 })
+
+test('a removal that an earlier process of our pid did not finish is no obstacle', (t) => {
+  const { store, root } = emptyStore(t)
+  store.claim(request('web')).finish({ exitCode: 0 })
+  const left = join(root, 'instances', `.removed-${process.pid}-web`)
+  mkdirSync(left)
+  writeFileSync(join(left, 'output.jsonl'), '')
+  t.notThrows(() => store.remove('web'))
+  t.deepEqual(readdirSync(join(root, 'instances')), [])
+})
+
+test('one whose end is on record can be given up without harm, also to one that has its name by then', (t) => {
+  const { store } = emptyStore(t)
+  const claimed = store.claim(request('web', true))
+  claimed.finish({ exitCode: 0 })
+  store.claim(request('web'))
+  t.notThrows(() => claimed.abandon())
+  t.true(store.has('web'))
+})

@@ -14,7 +14,7 @@
 #include "check.h"
 
 #define REGISTERS 16
-#define WRITES 2000
+#define WRITES 1000
 #define SLEEPS 100
 #define PAGES 2048
 #define PAGE 4096

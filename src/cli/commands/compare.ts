@@ -4,10 +4,12 @@ import { type Comparison, PARTS, type Part } from '../../compare/comparison.ts'
 import { EXIT, UsageError } from '../../errors.ts'
 import { resolveSource } from '../../image/source.ts'
 import { ISOLATION_LEVELS, type Isolation } from '../../instance/run-spec.ts'
+import { probePath } from '../../paths.ts'
 import { checkReplaceable, replaceFile } from '../atomic-file.ts'
 import { type CommandContext, flag, type ParsedArguments, text } from '../command.ts'
 import { presentComparison } from '../comparison-table.ts'
 import { DEFAULT_PATH } from '../environment.ts'
+import { interruptible } from '../interruptible.ts'
 import { createProgress } from '../progress.ts'
 import { parseWhole } from '../quantities.ts'
 import { DEFAULT_MEMORY, parseMemory } from '../run-request.ts'
@@ -24,19 +26,27 @@ export async function run({ arguments: parsed }: CommandContext): Promise<number
   if (html !== undefined) checkReplaceable(html)
   const json = flag(parsed, 'json')
   const progress = createProgress({ silent: json && !process.stderr.isTTY })
-  const outcome = await compareInForeground({ ...options, progress: progress.tell }).finally(progress.end)
+  const { compare } = await import('../../compare/compare.ts')
+  const work = (abort: AbortSignal) => compare({ ...options, progress: progress.tell, abort })
+  const outcome = await interruptible(work).finally(progress.end)
   if (typeof outcome === 'number') return outcome
-  print(json ? JSON.stringify(outcome, undefined, 2) : presentComparison(outcome))
-  if (html !== undefined) await writePage(html, outcome)
-  if (outcome.levels.length === 0) return EXIT.cloisterFailed
-  return outcome.time?.sameOutcome === false ? 1 : 0
+  const { answer } = outcome
+  print(json ? JSON.stringify(answer, undefined, 2) : presentComparison(answer))
+  if (html !== undefined) await writePage(html, answer)
+  if (answer.levels.length === 0) return EXIT.cloisterFailed
+  return answer.failed || answer.time?.sameOutcome === false ? 1 : 0
 }
 
 function readOptions(parsed: ParsedArguments): Omit<CompareOptions, 'progress' | 'abort'> {
-  const { operands } = parsed
   const rootfs = text(parsed, 'rootfs')
+  if (rootfs !== undefined && parsed.operands.length === 0) {
+    throw new UsageError(`Cannot compare: no command of ${rootfs} is named.`, {
+      hint: 'Write cloister compare --rootfs DIR CMD.',
+    })
+  }
   const levels = parseLevels(text(parsed, 'levels'))
   const root = rootfs === undefined ? {} : { rootfs }
+  const operands = rootfs === undefined ? withTerminator(parsed.operands) : parsed.operands
   // A source that one level refuses is refused before anything is measured.
   for (const isolation of levels) resolveSource({ isolation, operands, ...root, cwd: '/', searchPath: DEFAULT_PATH })
   return {
@@ -48,35 +58,17 @@ function readOptions(parsed: ParsedArguments): Omit<CompareOptions, 'progress' |
   }
 }
 
+/** Also where the program's first word is a "--" of its own: `run` strips one. */
+const withTerminator = ([source, ...args]: readonly string[]) =>
+  source === undefined ? OWN_PROGRAM : args.length === 0 ? [source] : [source, '--', ...args]
+
+/** Says the same wherever it runs. */
+const OWN_PROGRAM: readonly string[] = [probePath, '--', 'touch', '1']
+
 async function writePage(file: string, comparison: Comparison): Promise<void> {
   const { renderComparisonHtml } = await import('../../report/comparison-page.ts')
   replaceFile(file, await renderComparisonHtml(comparison))
   printError(`cloister: the page is in ${file}`)
-}
-
-/** With their Linux numbers, signal(7). */
-const INTERRUPTS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
-
-/** @returns the exit status when a signal ended it: after the runs that it had started, with nothing left behind. */
-async function compareInForeground(options: CompareOptions): Promise<Comparison | number> {
-  const { compare } = await import('../../compare/compare.ts')
-  const { Interrupted } = await import('../../compare/child.ts')
-  const controller = new AbortController()
-  const signals = Object.keys(INTERRUPTS) as (keyof typeof INTERRUPTS)[]
-  const listeners = signals.map((signal) => ({
-    signal,
-    listener: () => controller.abort(new Interrupted(signal)),
-  }))
-  for (const { signal, listener } of listeners) process.on(signal, listener)
-  try {
-    return await compare({ ...options, abort: controller.signal })
-  } catch (error) {
-    const { reason } = controller.signal
-    if (reason instanceof Interrupted) return 128 + INTERRUPTS[reason.signal as keyof typeof INTERRUPTS]
-    throw error
-  } finally {
-    for (const { signal, listener } of listeners) process.off(signal, listener)
-  }
 }
 
 function parseLevels(asked: string | undefined): readonly Isolation[] {

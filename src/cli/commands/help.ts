@@ -13,8 +13,8 @@ export async function run({ arguments: parsed }: CommandContext): Promise<number
   const directory = text(parsed, 'output')
   if (!flag(parsed, 'man')) {
     if (directory !== undefined) throw misplaced('--output goes with --man')
-    const { commandHelp, overviewHelp } = await import('../full-parse.ts')
-    print(command ? await commandHelp(command) : await overviewHelp(COMMANDS))
+    const { commandHelp, overviewHelp } = await import('../help-text.ts')
+    print(command ? commandHelp(command) : overviewHelp(COMMANDS))
     return 0
   }
   const { commandPage, overviewPage } = await import('../manual.ts')

@@ -23,13 +23,15 @@ export async function run(context: CommandContext): Promise<number> {
       })
     }
     const record = store.read(name)
-    if (record && isLive(record.state) && isAlive(record.state.owner)) {
-      if (!force) {
+    if (record && isLive(record.state)) {
+      if (!force && isAlive(record.state.owner)) {
         throw new UsageError(`Cannot remove instance "${name}": it is running.`, {
           hint: `End it with "cloister rm -f ${name}".`,
         })
       }
-      if ((await end(record)) === 'killed') await openStore(context)
+      await end(record)
+      // Its process may have died without tidying up, before it was asked or after.
+      if (isLive(store.read(name)?.state ?? record.state)) await openStore(context)
     }
     store.remove(name)
     return name
@@ -37,8 +39,9 @@ export async function run(context: CommandContext): Promise<number> {
 }
 
 /** By its holder if that answers, and without it if not. */
-async function end(record: InstanceRecord): Promise<'ended' | 'killed'> {
+async function end(record: InstanceRecord): Promise<void> {
   const { owner } = record.state
+  if (!isAlive(owner)) return
   const asked = withControl(record, 'remove', (client) => client.ask({ verb: 'kill', removed: true }))
   const answered = asked.then(
     () => true,
@@ -48,9 +51,9 @@ async function end(record: InstanceRecord): Promise<'ended' | 'killed'> {
     },
   )
   await Promise.race([answered, sleep(GRACE_MS, undefined, { ref: false })])
-  if (await goneWithin(owner, GRACE_MS)) return 'ended'
+  if (await goneWithin(owner, GRACE_MS)) return
   send(owner, 'SIGKILL')
-  if (await goneWithin(owner, KILLED_MS)) return 'killed'
+  if (await goneWithin(owner, KILLED_MS)) return
   throw new HostError(`Cannot end instance "${record.name}": process ${owner.pid} does not go away.`)
 }
 

@@ -16,8 +16,11 @@ export function instanceCandidates(begin: string, states?: readonly string[]): C
   let directory: string
   let names: string[]
   try {
-    directory = join(stateRoots().run, 'instances')
-    names = readdirSync(directory).filter((name) => name.startsWith(begin) && isInstanceName(name))
+    const { run } = stateRoots()
+    directory = join(run, 'instances')
+    names = (states?.every(isLiveStatus) ? liveNames(run) : readdirSync(directory)).filter(
+      (name) => name.startsWith(begin) && isInstanceName(name),
+    )
   } catch {
     return []
   }
@@ -31,3 +34,10 @@ export function instanceCandidates(begin: string, states?: readonly string[]): C
     return [{ word, describe: [config.spec.isolation, status].filter((text) => PLAIN_WORD.test(text)).join(', ') }]
   })
 }
+
+const isLiveStatus = (status: string): boolean => status === 'running' || status === 'paused'
+
+/** From the markers of those that run (store.ts): their number is that of processes, not of all that ever ran. */
+const liveNames = (run: string): string[] => [
+  ...new Set(readdirSync(join(run, 'live')).map((marker) => marker.replace(/^\d+-\d+-/, ''))),
+]

@@ -5,7 +5,7 @@ import { JSON_OPTION, SOURCE_NOTE } from './shared.ts'
 
 export const compare: Command = {
   name: 'compare',
-  usage: '[OPTIONS] SOURCE [--] [ARG...]',
+  usage: '[SOURCE] [OPTIONS] [-- ARG...]',
   describe: 'Run a program at every isolation level and compare what is measured',
   options: [
     {
@@ -30,12 +30,12 @@ export const compare: Command = {
   ],
   examples: [
     ['cloister compare /bin/busybox -- sha256sum /bin/busybox', 'one program, every level'],
-    ['cloister compare --quick ./prog', 'in a few seconds'],
-    ['cloister compare --html report.html ./prog', 'a page to show'],
-    ['cloister compare --runs 20 --only time --json ./prog', 'for a program to read'],
+    ['cloister compare ./prog --quick', 'in a few seconds'],
+    ['cloister compare ./prog --html report.html', 'a page to show'],
+    ['cloister compare ./prog --runs 20 --only time --json', 'for a program to read'],
   ],
-  epilogue: SOURCE_NOTE,
-  stopsAtOperand: true,
-  operands: { min: 1, max: Number.POSITIVE_INFINITY },
+  epilogue: `${SOURCE_NOTE}\nWithout SOURCE a small program of ours runs. What follows "--" belongs to the program. Exit status: 0,\n1 when the levels disagree or a part could not be measured, 125 when no level ran, 128+n for signal n.`,
+  stopsAtOperand: false,
+  operands: { min: 0, max: Number.POSITIVE_INFINITY },
   load: () => import('../commands/compare.ts'),
 }

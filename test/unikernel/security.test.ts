@@ -1,0 +1,45 @@
+import { spawnSync } from 'node:child_process'
+import test from 'ava'
+import { MIB } from '../../src/memory/memory-map.ts'
+import { packageRoot } from '../../src/paths.ts'
+import { securityOfUnikernel } from '../../src/unikernel/security.ts'
+
+const findings = securityOfUnikernel({ memoryBytes: 64 * MIB, cpus: 1, group: undefined })
+const line = (topic: string) => findings.find((one) => one.topic === topic)
+
+test('what the guest is kept from stands, whoever runs the VMM', (t) => {
+  for (const topic of ['boundary', 'kernel', 'system calls', 'files', 'processes', 'network']) {
+    t.is(line(topic)?.state, 'on', topic)
+  }
+})
+
+test('what the VMM is left with is said, not passed over: it is in no jail', (t) => {
+  t.is(line('VMM system calls')?.state, 'off')
+  t.regex(
+    line('VMM privileges')?.detail ?? '',
+    new RegExp(process.geteuid?.() === 0 ? 'is root' : `user ${process.geteuid?.()} `),
+  )
+  t.not(line('VMM privileges')?.state, 'on')
+  t.not(line('VMM namespaces')?.state, 'on')
+})
+
+test('a limit is claimed only where a control group has it', (t) => {
+  t.like(line('memory'), { state: 'partial' })
+  t.like(line('processor'), { state: 'partial' })
+  t.regex(line('memory')?.detail ?? '', /joined no control group/)
+})
+
+const namespaceTest = process.geteuid?.() === 0 ? test : test.skip
+
+namespaceTest('a namespace that it does not share with whoever started it is seen as its own', (t) => {
+  const script = `
+    const { securityOfUnikernel } = await import(${JSON.stringify(new URL('../../src/unikernel/security.js', import.meta.url))})
+    const found = securityOfUnikernel({ memoryBytes: 1, cpus: 1, group: undefined })
+    console.log(JSON.stringify(found.find(({ topic }) => topic === 'VMM namespaces')))`
+  const node = [process.execPath, '--input-type=module', '-e', script]
+  const { stdout, stderr } = spawnSync('unshare', ['--net', ...node], { encoding: 'utf8', cwd: packageRoot })
+  t.like(JSON.parse(stdout || 'null') ?? { stderr }, {
+    state: 'partial',
+    detail: "its own: net; the others are the caller's",
+  })
+})
