@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { HostError } from '../errors.ts'
+import { bootId } from '../host/boot-id.ts'
 import type { Isolation } from '../instance/run-spec.ts'
 import { probePath } from '../paths.ts'
 import { startRun } from './child.ts'
@@ -35,7 +36,6 @@ interface Probe {
   readonly holds: Record<Isolation, (answer: ProbeAnswer) => boolean>
 }
 
-const hostBootId = () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 const count = (value: number | null) => (value === null ? 'none' : String(value))
 const both = (text: string): Record<Isolation, string> => ({ container: text, unikernel: text })
 const always = (holds: (answer: ProbeAnswer) => boolean) => ({ container: holds, unikernel: holds })
@@ -54,10 +54,10 @@ const PROBES: readonly Probe[] = [
   {
     question: "the host's boot id can be read",
     expected: { container: 'yes, it is the same kernel', unikernel: 'no' },
-    words: (answer) => (answer.bootId === hostBootId() ? 'yes' : 'no'),
+    words: (answer) => (answer.bootId === bootId() ? 'yes' : 'no'),
     holds: {
-      container: (answer) => answer.bootId === hostBootId(),
-      unikernel: (answer) => answer.bootId !== hostBootId(),
+      container: (answer) => answer.bootId === bootId(),
+      unikernel: (answer) => answer.bootId !== bootId(),
     },
   },
   {

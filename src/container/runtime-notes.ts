@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { bootId } from '../host/boot-id.ts'
 import { stateRoots } from '../instance/state-root.ts'
 import { askVersion, type OciRuntime } from './runtime.ts'
 
@@ -59,5 +60,3 @@ function read(file: string): readonly Note[] {
     return []
   }
 }
-
-const bootId = () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()

@@ -22,7 +22,7 @@ import { type DevicePlan, placeDevices } from './place-devices.ts'
 import { createPoolRunner } from './pool-runner.ts'
 import { Reactor } from './reactor.ts'
 import type { RunnerEvents, VcpuRunner } from './vcpu-runner.ts'
-import { setUpVcpu, suggestCpuPolicy } from './vcpu-setup.ts'
+import { applyCpuPolicy, type PolicyMemory, setEntryState, suggestAndApply } from './vcpu-setup.ts'
 
 export interface MachineConfig extends DevicePlan {
   readonly memoryBytes: number
@@ -35,6 +35,8 @@ export interface MachineConfig extends DevicePlan {
   readonly runner?: 'pool' | 'worker'
   /** What its processors are: one recorded earlier, else the one this host suggests. */
   readonly policy?: CpuPolicy
+  /** Spares working out the host's suggestion again. */
+  readonly policyMemory?: PolicyMemory
 }
 
 export interface Machine {
@@ -87,8 +89,9 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
 
     const vcpu = vm.createVcpu(0)
     releases.push(() => vcpu.close())
-    const policy = config.policy ?? suggestCpuPolicy(kvm, vcpu, 1)
-    setUpVcpu(vcpu, policy, pvhEntryState(kernel.pvhEntry, startInfo))
+    const policy = config.policy ?? suggestAndApply(kvm, vcpu, 1, config.policyMemory)
+    if (config.policy) applyCpuPolicy(vcpu, policy)
+    setEntryState(vcpu, pvhEntryState(kernel.pvhEntry, startInfo))
 
     const names = {
       port: (port: number) => ports.find(port, 1)?.device.name,

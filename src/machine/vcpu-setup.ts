@@ -17,6 +17,29 @@ export interface EntryState {
   readonly regs: Partial<Regs>
 }
 
+/** Where what was suggested once is kept; it is recalled only where it holds. */
+export interface PolicyMemory {
+  recall(): CpuPolicy | undefined
+  remember(policy: CpuPolicy): void
+}
+
+/** Programs a vCPU that has not run with what this host suggests. @returns that */
+export function suggestAndApply(kvm: KvmSystem, vcpu: VcpuFd, cpus: number, memory?: PolicyMemory): CpuPolicy {
+  const recalled = memory?.recall()
+  if (recalled?.cpus === cpus) {
+    try {
+      applyCpuPolicy(vcpu, recalled)
+      return recalled
+    } catch {
+      // Damaged, or no longer what this KVM takes.
+    }
+  }
+  const policy = suggestCpuPolicy(kvm, vcpu, cpus)
+  applyCpuPolicy(vcpu, policy)
+  memory?.remember(policy)
+  return policy
+}
+
 /** For a VM of so many processors on this host; `vcpu` is one that has not run, and is programmed afterwards. */
 export function suggestCpuPolicy(kvm: KvmSystem, vcpu: VcpuFd, cpus: number): CpuPolicy {
   const offer = {
@@ -30,15 +53,14 @@ export function suggestCpuPolicy(kvm: KvmSystem, vcpu: VcpuFd, cpus: number): Cp
   return hostCpuPolicy(offer, cpus)
 }
 
-/** The APIC id of a vCPU is its number. */
-export function setUpVcpu(vcpu: VcpuFd, policy: CpuPolicy, { sregs, regs }: EntryState): void {
-  applyCpuPolicy(vcpu, policy)
+/** Where it begins; what it is, it was told before. */
+export function setEntryState(vcpu: VcpuFd, { sregs, regs }: EntryState): void {
   vcpu.setSregs({ ...vcpu.getSregs(), ...sregs })
   vcpu.setRegs({ ...vcpu.getRegs(), ...regs })
 }
 
 /**
- * CPUID comes first: KVM holds XCR0 and the MSRs against it.
+ * The APIC id of a vCPU is its number. CPUID comes first: KVM holds XCR0 and the MSRs against it.
  * @throws HostError when this KVM cannot give what the policy says, as one recorded on another host may not.
  */
 export function applyCpuPolicy(vcpu: VcpuFd, policy: CpuPolicy): void {

@@ -21,6 +21,7 @@ import type { ProgramExit } from './control-channel.ts'
 import { describeEnd, describeExit } from './ending.ts'
 import { createGuestStreams, type GuestStreams } from './guest-streams.ts'
 import { createKernelLog } from './kernel-log.ts'
+import { policyMemory } from './policy-memory.ts'
 import { securityOfUnikernel } from './security.ts'
 import { joinVmmCgroup, type VmmCgroup } from './vmm-cgroup.ts'
 import { vmmUsage } from './vmm-usage.ts'
@@ -135,6 +136,7 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
         devices: [streams.device, virtioRng(hostRandom)],
         // A kernel of the user's own talks on the serial port; ours only when something is wrong.
         serial: { sink: spec.kernel ? kernelLog.overhear(streams.openStdout()) : kernelLog.serial },
+        policyMemory: policyMemory(),
         runner,
         trace,
         log,

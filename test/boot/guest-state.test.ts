@@ -7,7 +7,7 @@ import { KVM_MP_STATE_HALTED } from '../../kvm-bindings/constants.ts'
 import { KvmSystem } from '../../kvm-bindings/kvm.ts'
 import type { Segment, Sregs } from '../../kvm-bindings/structs/sregs.ts'
 import { pvhEntryState } from '../../src/boot/pvh-cpu-state.ts'
-import { setUpVcpu, suggestCpuPolicy } from '../../src/machine/vcpu-setup.ts'
+import { setEntryState, suggestAndApply } from '../../src/machine/vcpu-setup.ts'
 import { brokenRules, GUEST_STATE_RULES, type GuestState, MSR, SHADOW } from '../helpers/guest-state-checks.ts'
 import { GUEST_STATES, guestStateOf } from '../helpers/guest-states.ts'
 import { kvmTest } from '../helpers/kvm.ts'
@@ -241,7 +241,8 @@ kvmTest('what KVM then has to enter the guest with breaks no rule, and is what w
   using vm = kvm.createVm()
   vm.createIrqchip()
   using vcpu = vm.createVcpu(0)
-  setUpVcpu(vcpu, suggestCpuPolicy(kvm, vcpu, 1), ENTRY)
+  suggestAndApply(kvm, vcpu, 1)
+  setEntryState(vcpu, ENTRY)
 
   const addressBits = kvm.supportedCpuid().find((entry) => entry.function === 0x8000_0008)!.eax & 0xff
   const state = guestStateOf(vcpu, addressBits)
