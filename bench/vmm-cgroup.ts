@@ -25,7 +25,8 @@ const PROGRAMS = {
 const STAY_MS = 500
 
 if (process.argv[2] === 'one') await one(process.argv[3] as keyof typeof PROGRAMS)
-else report()
+else if (process.geteuid?.() === 0) report()
+else process.stderr.write('vmm-cgroup is left out: only root may make control groups here.\n')
 
 /** In a process of its own: a group counts what was touched since it was joined. */
 async function one(name: keyof typeof PROGRAMS): Promise<void> {
@@ -88,7 +89,7 @@ function report(): void {
     candidates: [...peaks].map(([name, values]) => ({ name, values })),
   })
   const limits = vmmLimits({ memoryBytes: GUEST_MEMORY, cpus: 1 })
-  process.stdout.write(`Periods in which ${limits.cpus} processors were not enough: ${throttled}\n`)
+  process.stderr.write(`Periods in which ${limits.cpus} processors were not enough: ${throttled}\n`)
 }
 
 function spec(argv: readonly string[]): RunSpec {

@@ -70,9 +70,25 @@ function place(name, content) {
 
 /** Builds in memory, then places every file. @returns the bytes of the first one. */
 async function bundle(options) {
-  const { outputFiles } = await build({ ...options, write: false })
+  const { outputFiles, metafile } = await build({ ...options, write: false, metafile: true })
   for (const { path, contents } of outputFiles) place(path.slice(dist.length + 1), contents)
+  for (const [file, { inputs }] of Object.entries(metafile.outputs)) placeLicences(file, Object.keys(inputs))
   return outputFiles.find(({ path }) => !path.endsWith('.map')).contents
+}
+
+const TERMS = /^(licenses\/)?(licen[cs]e|notice|copyrightnotice)([-.][^/]*)?$/i
+
+/** Whoever hands on the code of others hands on their terms: a file of them beside each file that has such code. */
+function placeLicences(file, inputs) {
+  const packages = new Set(inputs.flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []))
+  if (packages.size === 0) return
+  const terms = [...packages].sort().flatMap((directory) => {
+    const name = directory.replace(/^.*node_modules\//, '')
+    const found = readdirSync(`${root}${directory}`, { recursive: true }).filter((path) => TERMS.test(path))
+    if (found.length === 0) throw new Error(`${name} is bundled, and no licence lies in ${directory}`)
+    return found.map((path) => `${name}: ${path}\n\n${readFileSync(`${root}${directory}/${path}`, 'utf8')}`)
+  })
+  place(file.replace(/^dist\/(.*)\.c?js$/, '$1.licences.txt'), terms.join(`\n${'='.repeat(80)}\n`))
 }
 
 mkdirSync(dist, { recursive: true })
@@ -112,15 +128,6 @@ await bundle({
   minify: true,
   sourcemap: false,
 })
-
-// Whoever hands on their code hands on their terms.
-const IN_REPORT = ['echarts', 'zrender', 'tslib']
-const terms = IN_REPORT.flatMap((name) =>
-  readdirSync(`${root}node_modules/${name}`, { recursive: true })
-    .filter((file) => /^(licenses\/)?(LICENSE|NOTICE)[^/]*$/.test(file))
-    .map((file) => `${name}: ${file}\n\n${readFileSync(`${root}node_modules/${name}/${file}`, 'utf8')}`),
-)
-place('report.licences.txt', terms.join(`\n${'='.repeat(80)}\n`))
 
 // A vCPU's worker thread is a file of its own, found beside the bundle.
 await bundle({ ...common, entryPoints: ['src/machine/vcpu-worker.ts'], outfile: 'dist/vcpu-worker.js', format: 'esm' })

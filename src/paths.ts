@@ -11,6 +11,9 @@ function findPackageRoot(): string {
 
 export const packageRoot = findPackageRoot()
 
+/** For text that goes to others: where this checkout lies is none of their business. */
+export const withoutPlace = (text: string): string => text.replaceAll(`${packageRoot}/`, './')
+
 /** The guest kernel of the unikernel level; `make build` makes it. */
 export const unikernelPath = join(packageRoot, 'guest-kernel/build/unikernel.elf')
 

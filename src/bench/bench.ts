@@ -43,7 +43,7 @@ export interface BenchOptions {
 }
 
 /** Rounds before those that count: page caches fill, compilers and branch predictors warm up. */
-const WARMUPS: Readonly<Record<BenchName, number>> = { boot: 2, density: 0, syscall: 1 }
+const WARMUPS: Readonly<Record<BenchName, number>> = { boot: 2, density: 1, syscall: 1 }
 
 /** @throws what `abort` was given, with all ended and removed, when it was */
 export async function bench(options: BenchOptions): Promise<BenchResult> {

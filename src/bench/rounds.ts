@@ -10,7 +10,8 @@ export type Values = Readonly<Record<string, number>>
 
 export interface Entrant {
   readonly contender: ContenderFacts
-  measure(): Promise<Values>
+  /** What a round that warms up answers does not count. */
+  measure(warmingUp: boolean): Promise<Values>
 }
 
 export interface RoundOptions {
@@ -38,7 +39,7 @@ export async function interleave(
     progress(round < 1 ? 'warming up' : `round ${round} of ${runs}`)
     for (const entrant of shuffled([...taken.keys()], random)) {
       try {
-        const values = await entrant.measure()
+        const values = await entrant.measure(round < 1)
         if (round >= 1) taken.get(entrant)!.push(values)
       } catch (error) {
         if (!(error instanceof ContenderRefused)) throw error

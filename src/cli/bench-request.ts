@@ -1,8 +1,9 @@
 /** What `cloister bench` was asked, read and checked: every list names things that there are. */
+import type { BenchOptions } from '../bench/bench.ts'
 import { BENCH_NAMES, type BenchName } from '../bench/bench-result.ts'
 import { PEER_NAMES, type PeerName } from '../bench/contenders.ts'
 import { UsageError } from '../errors.ts'
-import { ISOLATION_LEVELS, type Isolation } from '../instance/run-spec.ts'
+import { ISOLATION_LEVELS } from '../instance/run-spec.ts'
 import { type ParsedArguments, text } from './command.ts'
 import { formatSize, parseSize, parseWhole } from './quantities.ts'
 import { DEFAULT_MEMORY, parseMemory } from './run-request.ts'
@@ -15,17 +16,7 @@ const MOST_RUNS = 1000
 const MOST_INSTANCES = 500
 const MOST_SEED = 999_999
 
-export interface BenchRequest {
-  readonly bench: BenchName
-  readonly levels: readonly Isolation[]
-  readonly peers: readonly PeerName[]
-  readonly runs: number
-  readonly seed: number
-  readonly memoryBytes: number
-  readonly references: readonly string[]
-  readonly instances: number
-  readonly reserveBytes: number
-  readonly command: string
+export interface BenchRequest extends Omit<BenchOptions, 'progress' | 'abort'> {
   /** Contenders that were asked for by name: that one of them is missing is a failure. */
   readonly named: readonly string[]
 }

@@ -1,7 +1,8 @@
 /** A comparison as people read it: host facts on top, then one table a part, each of them at most a screen. */
 import type { Comparison, TimeComparison } from '../compare/comparison.ts'
+import { formatDurationMs } from '../duration.ts'
 import { costTable, densityTable, isolationTable, memoryTable, neighbourTable, timeTable } from './comparison-parts.ts'
-import { formatDurationMs, formatSize } from './quantities.ts'
+import { formatSize } from './quantities.ts'
 import { renderTable } from './table.ts'
 
 export function presentComparison(comparison: Comparison): string {

@@ -1,8 +1,10 @@
 /** Runs an instance in the foreground: passes signals on, keeps the time limit, and always comes back. */
+import { formatDurationMs } from '../duration.ts'
 import { EXIT } from '../errors.ts'
 import type { ExitResult, Instance } from '../instance/instance.ts'
+import { putOnRecord } from '../instance/put-on-record.ts'
 import type { ClaimedInstance } from '../instance/store.ts'
-import { formatDurationMs } from './quantities.ts'
+import { timeLimitOver } from '../instance/time-limit.ts'
 
 /** With their Linux numbers, signal(7). */
 const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGUSR1: 10, SIGUSR2: 12, SIGTERM: 15 } as const
@@ -55,8 +57,8 @@ export async function runInForeground(
   const early = options.early?.take()
   if (early !== undefined) instance.kill({ exitCode: 128 + early })
   if (options.timeoutMs !== undefined) {
-    const report = `The time limit of ${formatDurationMs(options.timeoutMs)} is over (--timeout): the program was ended.`
-    after(options.timeoutMs, () => instance.kill({ exitCode: EXIT.timeout, report }))
+    const over = timeLimitOver(options.timeoutMs)
+    after(options.timeoutMs, () => instance.kill(over))
   }
   const lingering = lingerOn(instance, claimed, after)
   try {
@@ -94,8 +96,7 @@ function lingerOn(instance: Instance, claimed: ClaimedInstance, after: (ms: numb
     async finish(result: ExitResult): Promise<ExitResult> {
       const control = await opening?.catch(() => undefined)
       if (control) return await control.finish(result)
-      claimed.finish(result)
-      return result
+      return putOnRecord(claimed, result)
     },
   }
 }

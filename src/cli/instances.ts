@@ -26,11 +26,15 @@ export async function openStore({ log }: CommandContext): Promise<InstanceStore>
 export function recordNamed(store: InstanceStore, name: string, action: string): InstanceRecord {
   const record = store.read(name)
   if (record) return record
+  throw unknownInstance(store, name, action)
+}
+
+export function unknownInstance(store: InstanceStore, name: string, action: string): UsageError {
   const near = suggest(
     name,
     store.list().map((one) => one.name),
   )
-  throw new UsageError(`Cannot ${action} instance "${name}": there is none of that name.`, {
+  return new UsageError(`Cannot ${action} instance "${name}": there is none of that name.`, {
     hint: near === undefined ? 'See "cloister ps -a".' : `Did you mean "${near}"? "cloister ps -a" lists them all.`,
   })
 }

@@ -65,8 +65,3 @@ export function formatSize(bytes: number): string {
   }
   return `${bytes}`
 }
-
-/** `2 s`, `1.5 s`, `500 ms`: for sentences. */
-export function formatDurationMs(ms: number): string {
-  return ms < 1000 ? `${ms} ms` : `${Number((ms / 1000).toFixed(3))} s`
-}

@@ -22,6 +22,11 @@ export function runRequest(parsed: ParsedArguments): (name: string) => RunSpec {
   const environment = { variables: list(parsed, 'env'), files: list(parsed, 'env-file') }
   const searchPath = programEnvironment({ name: '', ...environment }).find((entry) => entry.startsWith('PATH='))
   const trace = parseTrace(text(parsed, 'trace'), isolation)
+  if (trace && trace.file === undefined && flag(parsed, 'detach')) {
+    throw new UsageError('Cannot trace the exits of a detached instance to standard error: it has none.', {
+      hint: 'Write --trace exits:FILE.',
+    })
+  }
   const [kernel, append] = [text(parsed, 'kernel'), text(parsed, 'append')]
   if (isolation === 'container' && (kernel ?? append) !== undefined) {
     throw new UsageError('Cannot boot a kernel in a container: it shares that of the host.', {

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { packageRoot } from '../paths.ts'
+import { packageRoot, withoutPlace } from '../paths.ts'
 
 /** The reason that an interrupted comparison is aborted with. */
 export class Interrupted extends Error {
@@ -26,7 +26,7 @@ export interface RunOptions {
 
 export interface RunChild {
   readonly process: ChildProcess
-  /** The end of its standard error so far. */
+  /** The end of its standard error so far, fit to be shown to others. */
   errors(): string
   /** Its exit status, null when a signal ended it; rejects when it could not be started. */
   readonly ended: Promise<number | null>
@@ -78,7 +78,7 @@ export function startChild(file: string, args: readonly string[], options: RunOp
   ended.catch(() => {})
   return {
     process: child,
-    errors: () => errors.trim(),
+    errors: () => withoutPlace(errors.trim()),
     ended,
     async end() {
       interrupt('SIGTERM')

@@ -6,6 +6,7 @@
 import { setMaxListeners } from 'node:events'
 import { HostError } from '../errors.ts'
 import type { Isolation } from '../instance/run-spec.ts'
+import { withoutPlace } from '../paths.ts'
 import { type Comparison, type FailedPart, PARTS, type Part, SCHEMA, type UnavailableLevel } from './comparison.ts'
 import { measureCost } from './cost.ts'
 import { hostFacts } from './host-facts.ts'
@@ -42,7 +43,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   const head = {
     schema: SCHEMA,
     startedAt,
-    command: runArgs,
+    command: runArgs.map(withoutPlace),
     memoryBytes,
     parts: PARTS.filter((part) => options.parts.includes(part)),
     levels,

@@ -65,7 +65,7 @@ const SURE = 2
 export function densityOfLevel({ points, stoppedBy }: Growth, room: number): DensityOfLevel {
   const slopes = slopesOf(points)
   // With a restless host the sum over the processes is the better known, if it leaves out the kernel's own part.
-  const basis = isKnown(slopes) || relativeError(slopes.hostBytes) <= relativeError(slopes.proportionalBytes)
+  const basis = isKnown(slopes) || relativeError(slopes.hostBytes) < relativeError(slopes.proportionalBytes)
   const slope = basis ? slopes.hostBytes : slopes.proportionalBytes
   const error = SURE * (slope.standardErrorBytes ?? 0)
   const fits = (bytesPerInstance: number) => Math.max(0, Math.floor(room / Math.max(1, bytesPerInstance)))

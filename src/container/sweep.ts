@@ -7,6 +7,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { type Cgroup, instanceCgroup, instanceKey } from '../host/cgroup.ts'
 import { type CgroupLayout, readCgroupLayout } from '../host/cgroup-layout.ts'
+import { readMounts } from '../host/mounts.ts'
 
 /** Everything of ours below the instance's own directory. */
 export const containerDirectory = (directory: string): string => join(directory, 'container')
@@ -68,9 +69,8 @@ export async function sweepContainer(id: string, directory: string): Promise<str
 
 /** Innermost first. */
 function mountPointsBelow(directory: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
+  return readMounts('self')
+    .map(({ mountPoint }) => mountPoint)
     .filter((mountPoint) => mountPoint.startsWith(`${directory}/`))
     .reverse()
 }

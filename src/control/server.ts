@@ -14,8 +14,10 @@ const CONNECTIONS_MAX = 64
 const IDLE_MS = 60_000
 /** Answers that may wait for one who does not read them. */
 const UNREAD_MAX = 64 * 1024
-/** The last answers have this long to leave. */
+/** The last answers have this long to leave, */
 const PARTING_MS = 1000
+/** and what a stream had to say so long. */
+const READING_MS = 10_000
 
 /** What is done about a request; `attach` is given the connection. */
 export interface Operations {
@@ -52,14 +54,18 @@ export async function serveControl(directory: string, operations: Operations): P
   // Those who are told that they are too many take a moment too.
   server.maxConnections = 2 * CONNECTIONS_MAX
   let closing: Promise<void> | undefined
+  const destroy = (which: (socket: Socket) => boolean) => {
+    for (const socket of connections.keys()) if (which(socket)) socket.destroy()
+  }
   const close = async () => {
     const closed = new Promise((resolve) => server.close(resolve))
     for (const conversation of connections.values()) conversation.end()
-    const late = setTimeout(() => {
-      for (const socket of connections.keys()) socket.destroy()
-    }, PARTING_MS)
+    const late = [
+      setTimeout(() => destroy((socket) => socket.writableLength === 0), PARTING_MS),
+      setTimeout(() => destroy(() => true), READING_MS),
+    ]
     await closed
-    clearTimeout(late)
+    for (const timer of late) clearTimeout(timer)
     closeDirectory()
   }
   return {

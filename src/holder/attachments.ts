@@ -1,14 +1,11 @@
-/**
- * Those who watch a detached instance: each gets its output from now on, and may write to its standard input. One that
- * reads too slowly is let go, since neither the program nor the others are to wait for it.
- */
+/** Those who watch a detached instance: each gets its output from now on, and may write to its standard input. */
 import type { Socket } from 'node:net'
 import { FrameError, frameReader, frames, STREAM } from '../control/frames.ts'
 import type { ExitResult } from '../instance/instance.ts'
 import type { OutputStream } from '../instance/output-log.ts'
+import { Attachment, farewell } from './attachment.ts'
 
-/** Output that may wait for one of them. */
-const WAITING_MAX = 4 * 2 ** 20
+/** One who does not keep to the protocol has this long to hear why the connection ends. */
 const PARTING_MS = 1000
 
 export interface ProgramInput {
@@ -19,7 +16,7 @@ export interface ProgramInput {
 }
 
 export class Attachments {
-  readonly #sockets = new Set<Socket>()
+  readonly #all = new Set<Attachment>()
   readonly #input: ProgramInput | undefined
   #farewell: Buffer | undefined
 
@@ -38,8 +35,9 @@ export class Attachments {
       socket.resume()
       return
     }
-    this.#sockets.add(socket)
-    socket.on('close', () => this.#sockets.delete(socket))
+    const attachment = new Attachment(socket)
+    this.#all.add(attachment)
+    socket.on('close', () => this.#all.delete(attachment))
     const input = wantsInput ? this.#input : undefined
     const onBytes = frameReader((stream, payload) => {
       if (stream !== STREAM.stdin || input === undefined) return
@@ -49,36 +47,31 @@ export class Attachments {
         input.onDrain(() => socket.resume())
       }
     })
-    socket.on('data', (bytes) => {
+    const onData = (bytes: Buffer) => {
       try {
         onBytes(bytes)
       } catch (error) {
         if (!(error instanceof FrameError)) throw error
-        this.#dismiss(socket, `Cannot read the input: it came with ${error.message}.`)
+        socket.off('data', onData)
+        attachment.dismiss(`its input came with ${error.message}`)
+        setTimeout(() => socket.destroy(), PARTING_MS).unref()
+        socket.resume()
       }
-    })
+    }
+    socket.on('data', onData)
     socket.resume()
   }
 
   output(stream: OutputStream, bytes: Uint8Array): void {
-    if (this.#sockets.size === 0) return
+    if (this.#all.size === 0) return
     const framed = frames(STREAM[stream], bytes)
-    for (const socket of this.#sockets) {
-      socket.write(framed)
-      if (socket.writableLength > WAITING_MAX) this.#dismiss(socket, 'Its output was not read fast enough.')
-    }
+    for (const attachment of this.#all) attachment.send(framed)
   }
 
   /** Tells everybody how it ended. */
   end(result: ExitResult): void {
-    this.#farewell = frames(STREAM.end, Buffer.from(JSON.stringify({ result })))
-    for (const socket of this.#sockets) socket.end(this.#farewell)
-    this.#sockets.clear()
-  }
-
-  #dismiss(socket: Socket, error: string): void {
-    this.#sockets.delete(socket)
-    socket.end(frames(STREAM.end, Buffer.from(JSON.stringify({ error }))))
-    setTimeout(() => socket.destroy(), PARTING_MS).unref()
+    this.#farewell = farewell({ result })
+    for (const attachment of this.#all) attachment.end(this.#farewell)
+    this.#all.clear()
   }
 }

@@ -1,18 +1,19 @@
 /** Opens the control socket of an instance that runs in the foreground, and closes it with the last answers. */
 import { serveControl } from '../control/server.ts'
 import type { ExitResult, Instance } from '../instance/instance.ts'
-import { writeDescription } from '../instance/record.ts'
 import type { ClaimedInstance } from '../instance/store.ts'
+import { recordDescription } from './description.ts'
 import { hold } from './held.ts'
 
 /** By then a VMM of the foreground has joined its control group (unikernel/vmm-cgroup.ts), which belongs on record. */
 const SETTLED_MS = 2000
 
-export async function openControl(instance: Instance, claimed: ClaimedInstance) {
+export async function openControl(instance: Instance, claimed: ClaimedInstance, { settledMs = SETTLED_MS } = {}) {
   const held = hold(instance, claimed)
-  writeDescription(claimed.directory, instance.describe())
+  const describe = () => recordDescription(instance, claimed.directory)
+  describe()
   const server = await serveControl(claimed.directory, held.operations)
-  const again = setTimeout(() => writeDescription(claimed.directory, instance.describe()), SETTLED_MS).unref()
+  const again = setTimeout(describe, settledMs).unref()
   return {
     async finish(result: ExitResult): Promise<ExitResult> {
       clearTimeout(again)

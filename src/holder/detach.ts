@@ -7,11 +7,8 @@ import { type HoldReply, type HoldRequest, REQUEST_FD } from './request.ts'
 /** The hidden command that `main.ts` knows. */
 export const HOLD_COMMAND = 'hold'
 const REPLY_MAX = 1 << 16
-/**
- * Thousands of holders may rest at the same time: without threads of V8 (its collector works on the main thread then)
- * and with a young generation of 1 MiB each has 1.7 MB and 3 threads less (docs/performance.md).
- */
-const NODE_FLAGS = ['--v8-pool-size=0', '--max-semi-space-size=1']
+/** Thousands of holders may rest at the same time: V8's own threads are left out, and its collector works on the main one. */
+const NODE_FLAGS = ['--v8-pool-size=0']
 
 /** @returns the instance's name @throws what kept it from starting */
 export async function detach(request: HoldRequest): Promise<string> {

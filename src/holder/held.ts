@@ -5,6 +5,7 @@ import type { ControlRequest } from '../control/protocol.ts'
 import type { Operations } from '../control/server.ts'
 import { UsageError } from '../errors.ts'
 import type { ExitResult, Instance } from '../instance/instance.ts'
+import { putOnRecord } from '../instance/put-on-record.ts'
 import type { ClaimedInstance } from '../instance/store.ts'
 import type { Attachments } from './attachments.ts'
 
@@ -122,13 +123,9 @@ export function hold(instance: Instance, claimed: ClaimedInstance, attachments?:
     stop: (graceMs) => void stop(graceMs),
     finish(ended) {
       if (outcome) return outcome
-      outcome = removed ? removedBy(claimed.name) : ended
-      try {
-        claimed.finish(outcome)
-      } finally {
-        attachments?.end(outcome)
-        resolveFinished(outcome)
-      }
+      outcome = putOnRecord(claimed, removed ? removedBy(claimed.name) : ended)
+      attachments?.end(outcome)
+      resolveFinished(outcome)
       return outcome
     },
   }

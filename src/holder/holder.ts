@@ -2,30 +2,26 @@
  * The process that holds one detached instance, from its start to its end: its VMM, or the one that waits for its
  * container. Started by `run -d` (detach.ts) in a session of its own; nobody need stay for it.
  */
-import { closeSync, openSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { join } from 'node:path'
-import { duplicate } from '../../kvm-bindings/ffi.ts'
 import { serveControl } from '../control/server.ts'
 import { CloisterError, EXIT } from '../errors.ts'
 import type { ExitResult, Instance } from '../instance/instance.ts'
 import { OutputLog } from '../instance/output-log.ts'
-import { writeDescription } from '../instance/record.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
 import type { ClaimedInstance, InstanceStore } from '../instance/store.ts'
+import { timeLimitOver } from '../instance/time-limit.ts'
 import { type Level, loadLevel } from '../levels.ts'
 import { createLog, type Log } from '../log.ts'
 import { Attachments } from './attachments.ts'
+import { recordDescription } from './description.ts'
 import { type Held, hold } from './held.ts'
+import { openOwnLog } from './own-log.ts'
 import { openProgramStreams } from './program-streams.ts'
 import { type HoldReply, type HoldRequest, REQUEST_FD } from './request.ts'
 
 /** A program has this long to end when this process is asked to, as at the host's shutdown. */
 const SHUTDOWN_GRACE_MS = 10_000
-const LOG_FILE = 'holder.log'
 const NEVER_RAN: readonly number[] = [EXIT.cloisterFailed, EXIT.notExecutable, EXIT.notFound]
-/** A guest may make us log: not without end. */
-const LOG_MAX = 1 << 20
 
 /** @param leaveBy is told how this process is to end, once that depends on the level. @returns its exit status */
 export async function runHolder(
@@ -75,7 +71,7 @@ async function holdToTheEnd(
   started: () => Promise<void>,
 ): Promise<void> {
   const { directory, spec } = claimed
-  const log = createLog({ level: request.logLevel, write: logFile(directory) })
+  const log = createLog({ level: request.logLevel, write: openOwnLog(directory) })
   const output = new OutputLog(directory, request.logBytes)
   const streams = openProgramStreams(spec.interactive, (stream, bytes) => {
     output.append(stream, bytes)
@@ -89,7 +85,7 @@ async function holdToTheEnd(
   const control = await serveControl(directory, held.operations)
   try {
     await start(instance)
-    writeDescription(directory, instance.describe())
+    recordDescription(instance, directory)
     limitTime(instance, request.timeoutMs)
     await started()
     const result = await untilEnd(instance, log, () => streams.drained())
@@ -145,24 +141,9 @@ async function readAll(connection: Socket): Promise<string> {
   throw new CloisterError('Cannot start: the request was cut short.')
 }
 
-/** From here on standard output and error are a file of the instance's directory. */
-function logFile(directory: string): (line: string) => void {
-  const fd = openSync(join(directory, LOG_FILE), 'a', 0o600)
-  for (const stream of [1, 2]) duplicate(fd, stream)
-  closeSync(fd)
-  let size = 0
-  return (line) => {
-    size += line.length
-    if (size <= LOG_MAX) writeSync(2, line)
-  }
-}
-
 function limitTime(instance: Instance, timeoutMs: number | undefined): void {
   if (timeoutMs === undefined) return
-  const result: ExitResult = {
-    exitCode: EXIT.timeout,
-    report: `The time limit of ${timeoutMs / 1000} s is over (--timeout): the program was ended.`,
-  }
+  const result = timeLimitOver(timeoutMs)
   setTimeout(() => instance.kill(result), timeoutMs).unref()
 }
 

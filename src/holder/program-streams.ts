@@ -64,7 +64,8 @@ function openInput(theirs: number[]): { stdin: number; input: ProgramInput; clos
     stdin: read,
     close: () => void socket.destroy(),
     input: {
-      write: (bytes) => socket.destroyed || socket.write(bytes),
+      // After its end it goes nowhere: to try would be an error, and cost what is still on its way.
+      write: (bytes) => socket.destroyed || socket.writableEnded || socket.write(bytes),
       onDrain(listener) {
         const settle = () => {
           socket.off('drain', settle)

@@ -53,7 +53,8 @@ export const readCgroupLayout = (): CgroupLayout =>
 export const controllerMount = ({ mounts }: CgroupLayout, name: string): CgroupMount | undefined =>
   mounts.find(({ controllers }) => controllers.includes(name)) ?? mounts.find(({ version }) => version === 2)
 
-const unescapeOctal = (text: string) =>
+/** Blanks and backslashes in a path of mountinfo. proc_pid_mountinfo(5) */
+export const unescapeOctal = (text: string) =>
   text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
 
 function split(text: string, separator: string): [string, string] {

@@ -73,7 +73,12 @@ export function instanceCgroup(layout: CgroupLayout, { key, leaf, parent = '' }:
       mounts.map(({ mountPoint }) => join(mountPoint, level)).filter((path) => existsSync(path)),
     )
   const remove = () => directories().filter((directory) => !removeDirectory(directory))
-  const processes = () => (read(mountOf('pids'), path, 'cgroup.procs') ?? '').split('\n').filter(Boolean).map(Number)
+  // 0 is one of a pid namespace that we do not see, and for kill(2) the caller's own process group. cgroup-v2.rst
+  const processes = () =>
+    (read(mountOf('pids'), path, 'cgroup.procs') ?? '')
+      .split('\n')
+      .map(Number)
+      .filter((pid) => pid > 0)
   return {
     path,
     directories,

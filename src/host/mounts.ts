@@ -1,5 +1,6 @@
 /** The mounts that a process sees. proc_pid_mountinfo(5) */
 import { readFileSync } from 'node:fs'
+import { unescapeOctal } from './cgroup-layout.ts'
 
 export interface Mount {
   readonly mountPoint: string
@@ -21,6 +22,7 @@ export function parseMounts(mountinfo: string): Mount[] {
   return mountinfo.split('\n').flatMap((line) => {
     const [before = '', after = ''] = line.split(' - ', 2)
     const [, , , , mountPoint, options = ''] = before.split(' ')
-    return mountPoint ? [{ mountPoint, type: after.split(' ')[0] ?? '', options: options.split(',') }] : []
+    if (!mountPoint) return []
+    return [{ mountPoint: unescapeOctal(mountPoint), type: after.split(' ')[0] ?? '', options: options.split(',') }]
   })
 }

@@ -60,9 +60,16 @@ export function hasEnded(pid: number): boolean {
 /** Children of a process, whichever of its threads started them; oldest first for a process with one. */
 export function childrenOf(pid: number): number[] {
   try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-      readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
-    )
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) => childrenOfThread(pid, thread))
+  } catch {
+    return []
+  }
+}
+
+/** None for a thread that has just ended: its children are another one's by then. */
+function childrenOfThread(pid: number, thread: string): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ').filter(Boolean).map(Number)
   } catch {
     return []
   }

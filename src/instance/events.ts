@@ -100,7 +100,8 @@ const parse = (content: string): InstanceEvent[] =>
   content.split('\n').flatMap((line) => {
     try {
       const event = JSON.parse(line) as InstanceEvent
-      return typeof event.time === 'string' && typeof event.instance === 'string' ? [event] : []
+      const known = EVENT_TYPES.includes(event.type)
+      return known && typeof event.time === 'string' && typeof event.instance === 'string' ? [event] : []
     } catch {
       return []
     }

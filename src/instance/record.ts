@@ -3,7 +3,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ExitResult, InstanceDescription } from './instance.ts'
 import type { ProcessIdentity } from './process-identity.ts'
-import type { RunSpec } from './run-spec.ts'
+import { ISOLATION_LEVELS, type RunSpec } from './run-spec.ts'
 
 export interface InstanceConfig {
   readonly spec: RunSpec
@@ -16,7 +16,8 @@ export interface InstanceConfig {
 }
 
 /** `crashed`: its Cloister process died without saying how the program ended. */
-export type InstanceStatus = 'running' | 'paused' | 'exited' | 'crashed'
+const STATUSES = ['running', 'paused', 'exited', 'crashed'] as const
+export type InstanceStatus = (typeof STATUSES)[number]
 
 /** Whether its process is there, going by the record. */
 export const isLive = ({ status }: InstanceState): boolean => status === 'running' || status === 'paused'
@@ -41,19 +42,33 @@ export function readRecord(directory: string, name: string): InstanceRecord | un
   try {
     const config = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')) as InstanceConfig
     const state = JSON.parse(readFileSync(join(directory, 'state.json'), 'utf8')) as InstanceState
-    if (typeof config?.spec?.name !== 'string' || typeof state?.owner?.pid !== 'number') return undefined
-    return { name, directory, config, state }
+    return isConfig(config) && isState(state) ? { name, directory, config, state } : undefined
   } catch {
     return undefined
   }
 }
+
+/** What those rely on who list and sweep instances: one damaged record must not keep them from the others. */
+const isConfig = ({ spec, createdAt }: InstanceConfig): boolean =>
+  typeof createdAt === 'string' &&
+  typeof spec.name === 'string' &&
+  ISOLATION_LEVELS.includes(spec.isolation) &&
+  Array.isArray(spec.argv) &&
+  spec.argv.every((word) => typeof word === 'string')
+
+const isState = ({ status, owner, exitCode = 0, report = '' }: InstanceState): boolean =>
+  STATUSES.includes(status) &&
+  Number.isSafeInteger(owner.pid) &&
+  typeof owner.startTime === 'string' &&
+  typeof exitCode === 'number' &&
+  typeof report === 'string'
 
 const DESCRIPTION = 'description.json'
 /** Where the process that holds a running instance listens. */
 export const CONTROL_SOCKET = 'control.sock'
 
 export function writeDescription(directory: string, description: InstanceDescription): void {
-  writeFileSync(join(directory, DESCRIPTION), `${JSON.stringify(description)}\n`, { mode: 0o600 })
+  replaceFile(directory, DESCRIPTION, `${JSON.stringify(description)}\n`)
 }
 
 /** Undefined for an instance that ended before it was described. */
@@ -67,12 +82,16 @@ export function readDescription(directory: string): InstanceDescription | undefi
 
 export const stateJson = (state: InstanceState): string => `${JSON.stringify(state)}\n`
 
+export function writeState(directory: string, state: InstanceState): void {
+  replaceFile(directory, 'state.json', stateJson(state))
+}
+
 /**
- * Replaces the file in one step: a reader sees the old content or the new, also when we die in the middle.
+ * In one step: a reader sees the old content or the new, also when we die in the middle.
  * Not synced to the disk: what a host crash could tear describes an instance that ended with the host.
  */
-export function writeState(directory: string, state: InstanceState): void {
-  const temporary = join(directory, `.state-${process.pid}.json`)
-  writeFileSync(temporary, stateJson(state), { mode: 0o600 })
-  renameSync(temporary, join(directory, 'state.json'))
+function replaceFile(directory: string, name: string, text: string): void {
+  const temporary = join(directory, `.${process.pid}-${name}`)
+  writeFileSync(temporary, text, { mode: 0o600 })
+  renameSync(temporary, join(directory, name))
 }

@@ -5,7 +5,7 @@
  * (CVE-2026-1386 was such a pre-made directory): state is kept only in real directories that we own and others
  * cannot write.
  */
-import { chmodSync, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { HostError, pathFault } from '../errors.ts'
 
@@ -30,13 +30,18 @@ export function stateRoots(env: Environment = process.env, uid: number = process
     return { run: join(root, 'run'), data: join(root, 'data') }
   }
   if (uid === 0) return { run: '/run/cloister', data: '/var/lib/cloister' }
-  if (!env.XDG_DATA_HOME && !env.HOME) {
+  const [home, xdgData, xdgRun] = [env.HOME, env.XDG_DATA_HOME, env.XDG_RUNTIME_DIR].map(absolute)
+  const dataHome = xdgData ?? (home && join(home, '.local/share'))
+  if (dataHome === undefined) {
     throw new HostError('Cannot tell where to keep state: HOME is not set.', { hint: OTHER_PLACE })
   }
-  const data = join(env.XDG_DATA_HOME || join(env.HOME!, '.local/share'), 'cloister')
+  const data = join(dataHome, 'cloister')
   // Without a run-time directory of its own, a login gets one in its home rather than in /tmp, where others may plant.
-  return { run: env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'cloister') : join(data, 'run'), data }
+  return { run: xdgRun ? join(xdgRun, 'cloister') : join(data, 'run'), data }
 }
+
+/** A relative path counts as none: XDG Base Directory Specification, "Environment variables". */
+const absolute = (path: string | undefined) => (path && isAbsolute(path) ? path : undefined)
 
 /** Makes the run root, and answers it. @throws HostError when it, or the CLOISTER_ROOT around it, is not safely ours. */
 export function claimRunRoot(env: Environment = process.env): string {
@@ -60,7 +65,7 @@ export function claimDirectory(path: string): void {
 
 function checkedDirectory(path: string): Stats {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeDirectories(path)
   } catch (cause) {
     throw new HostError(`Cannot make the state directory ${path}: ${pathFault(cause)}.`, { hint: OTHER_PLACE, cause })
   }
@@ -75,6 +80,20 @@ function checkedDirectory(path: string): Stats {
         : undefined
   if (fault) throw new HostError(`Cannot keep state in ${path}: ${fault}.`, { hint: OTHER_PLACE })
   return stat
+}
+
+/** One by one: with `recursive` Node 20 tries for ever where a directory that is there takes no others, as in /proc. */
+function makeDirectories(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || parent === path || existsSync(parent)) throw error
+    makeDirectories(parent)
+    mkdirSync(path, { mode: 0o700 })
+  }
 }
 
 /** Whoever can write the parent can rename a directory of ours away and put another there, unless it is sticky. */

@@ -24,7 +24,8 @@ export function policyMemory(file = join(stateRoots().run, FILE), host = describ
     },
     remember(policy) {
       try {
-        const temporary = `${file}.${process.pid}.new`
+        // One name for all: what a crash leaves is overwritten, and what two write at once is the same.
+        const temporary = `${file}.new`
         writeFileSync(temporary, JSON.stringify({ host, policy }), { mode: 0o600 })
         renameSync(temporary, file)
       } catch {

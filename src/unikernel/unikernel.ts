@@ -154,7 +154,9 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     wait: () => result,
     signal: (signo) => streams?.sendSignal(signo),
     async pause() {
-      await machine?.pause()
+      // What is still being made cannot stand still, and would start all the same.
+      if (!machine) throw new UsageError(`Cannot pause unikernel "${spec.name}": it has not started yet.`)
+      await machine.pause()
     },
     async resume() {
       machine?.resume()

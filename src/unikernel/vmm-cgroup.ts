@@ -77,9 +77,17 @@ export function joinVmmCgroup(facts: VmmFacts, detached: boolean, log: (line: st
     joined = joinCgroup(layout, place(facts, parent), vmmLimits(facts))
     if (joined.refused.length > 0) log(`no limits for the VMM here: ${joined.refused.join('; ')}`)
   }
+  /** Nobody could catch what a timer throws: the guest would be ended for it. */
+  const enterIfPossible = () => {
+    try {
+      enter()
+    } catch (error) {
+      log(`no limits for the VMM here: ${(error as Error).message}`)
+    }
+  }
   let timer: NodeJS.Timeout | undefined
-  if (detached) enter()
-  else timer = setTimeout(enter, FOREGROUND_DELAY_MS).unref()
+  if (detached) enterIfPossible()
+  else timer = setTimeout(enterIfPossible, FOREGROUND_DELAY_MS).unref()
   return {
     get joined() {
       return joined

@@ -3,11 +3,15 @@ import { copyFileSync, existsSync, readFileSync, symlinkSync, writeFileSync } fr
 import { join } from 'node:path'
 import test from 'ava'
 import { COMMANDS as COMMAND_TABLE } from '../../src/cli/command-table.ts'
-import { packageRoot } from '../../src/paths.ts'
+import * as paths from '../../src/paths.ts'
 import { CLOISTER, commandLine } from '../helpers/cli.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
 
-const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
+const { packageRoot } = paths
+const { version, files } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+  readonly version: string
+  readonly files: readonly string[]
+}
 const escaped = (text: string): string => text.replace(/[^\w ]/g, '\\$&')
 const COMMANDS = ['run', 'ps', 'rm', 'compare', 'doctor', 'version']
 
@@ -18,6 +22,15 @@ test('--version, -v and version print the version of package.json and nothing el
   }
   const { stdout } = await cloister(['version', '--json'])
   t.like(JSON.parse(stdout), { cloister: version })
+})
+
+test('what a command finds beside its code is in the package', (t) => {
+  const found = Object.entries(paths).flatMap(([name, path]) => (name.endsWith('Path') ? [path as string] : []))
+  t.true(found.length >= 3)
+  t.deepEqual(
+    found.filter((path) => !files.some((file) => path === join(packageRoot, file))),
+    [],
+  )
 })
 
 test('help lists every command; without a command there is help too', async (t) => {
@@ -166,4 +179,13 @@ test('output that nobody reads ends the command as a shell expects, without a st
   })
   t.regex(stdout, /^(141|0)\n$/)
   t.is(stderr, '')
+})
+
+test('a trace that nobody would see is refused: standard error of a detached instance, exits of a container', async (t) => {
+  const cloister = commandLine(t)
+  const detached = await cloister(['run', '-d', '--trace', 'exits', '/bin/busybox', 'true'])
+  t.is(detached.status, 125)
+  t.regex(detached.stderr, /Cannot trace the exits of a detached instance.*\n {2}Write --trace exits:FILE\.\n$/)
+  const container = await cloister(['run', '--isolation', 'container', '--trace', 'exits', '/bin/busybox', 'true'])
+  t.regex(container.stderr, /Cannot trace the exits of a container/)
 })

@@ -349,7 +349,7 @@ for (const { isolation, levelTest } of LEVELS) {
 
   levelTest(`${isolation}: with --rm its record goes with it, and --timeout ends it with 124`, async (t) => {
     const cloister = detachedCommandLine(t)
-    await start(t, cloister, ['--rm', '--timeout', '700ms', BUSYBOX, 'sleep', '600'])
+    await start(t, cloister, ['--rm', '--timeout', '4s', BUSYBOX, 'sleep', '600'])
     t.is((await cloister(['wait', 'web'])).stdout, '124\n')
     await until(async () => (await recordOf(cloister)) === undefined)
     t.deepEqual(await leftoversOf(cloister.root, ['web']), [])

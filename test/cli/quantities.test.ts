@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
-import { formatDurationMs, formatSize, parseDurationMs, parseSize, parseWhole } from '../../src/cli/quantities.ts'
+import { formatSize, parseDurationMs, parseSize, parseWhole } from '../../src/cli/quantities.ts'
+import { formatDurationMs } from '../../src/duration.ts'
 import { UsageError } from '../../src/errors.ts'
 
 const refuses = (t: ExecutionContext, read: () => unknown): void => {

@@ -178,5 +178,5 @@ test('a program whose Cloister cannot keep state is not started', async (t) => {
   writeFileSync(file, '')
   const { status, stderr } = await commandLine(t)(['run', BUSYBOX, 'true'], { env: { CLOISTER_ROOT: file } })
   t.is(status, 125)
-  t.regex(stderr, /Cannot make the state directory .*\n.*CLOISTER_ROOT/)
+  t.regex(stderr, /Cannot keep state in .*: it is not a real directory\.\n.*CLOISTER_ROOT/)
 })

@@ -25,10 +25,12 @@ test('a mistyped name of an instance is answered with the one that is there', as
   const directory = join(cloister.root, 'run/instances/quiet-otter')
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   chmodSync(cloister.root, 0o700)
-  writeFileSync(join(directory, 'config.json'), JSON.stringify({ spec: { name: 'quiet-otter' }, createdAt: '' }))
+  const spec = { name: 'quiet-otter', isolation: 'unikernel', argv: ['true'] }
+  writeFileSync(join(directory, 'config.json'), JSON.stringify({ spec, createdAt: '' }))
   writeFileSync(join(directory, 'state.json'), JSON.stringify({ status: 'exited', owner: ownIdentity() }))
   const { status, stderr } = await cloister(['logs', 'quite-otter'])
   t.is(status, 125)
   t.regex(stderr, /none of that name\.\n {2}Did you mean "quiet-otter"\?/)
+  t.regex((await cloister(['rm', 'quite-otter'])).stderr, /none of that name\.\n {2}Did you mean "quiet-otter"\?/)
   t.regex((await cloister(['logs', 'web'])).stderr, /See "cloister ps -a"/)
 })

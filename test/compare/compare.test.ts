@@ -12,6 +12,7 @@ import {
 } from '../../src/compare/comparison.ts'
 import { describeHost } from '../../src/compare/host-facts.ts'
 import type { Isolation } from '../../src/instance/run-spec.ts'
+import { packageRoot } from '../../src/paths.ts'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'
 import { type Cli, commandLine } from '../helpers/cli.ts'
 import { containerTest, temporaryDirectory } from '../helpers/containers.ts'
@@ -223,6 +224,7 @@ async function attacksAt(
     ...['compare', '--only', 'neighbours', '--levels', level, '--json'],
     ...[BUSYBOX, 'true'],
   ])
+  t.false(stdout.includes(packageRoot), 'it would be handed on with the report')
   const { neighbours } = JSON.parse(stdout) as Comparison
   const outcomes = new Map(neighbours!.trials.map(({ attack, levels }) => [attack, levels[level]!] as const))
   t.deepEqual([...outcomes.keys()], [...ATTACKS])
@@ -294,7 +296,9 @@ test('options are read anywhere before "--", and what follows it is the program\
 test('without a source a small program of ours is compared, which says the same everywhere', async (t) => {
   const { status, stdout } = await commandLine(t)(['compare', '--only', 'time', '--runs', '2', '--json'])
   t.is(status, 0)
-  t.true((JSON.parse(stdout) as Comparison).time!.sameOutcome)
+  const { command, time } = JSON.parse(stdout) as Comparison
+  t.deepEqual(command, ['./rootfs/build/probe', '--', 'touch', '1'])
+  t.true(time!.sameOutcome)
 })
 
 test('parts and levels that there are not are refused by name', async (t) => {

@@ -58,6 +58,11 @@ test('the less sure the slope, the further apart the least and the most that may
   t.true(fitsLow < fits && fits < fitsHigh)
 })
 
+test('with two points, whose error nobody knows, what fits is told by the processes, which the host around does not move', (t) => {
+  const points = [point(1, 500, 10), point(2, 100, 20)]
+  t.like(densityOfLevel({ points, stoppedBy: 'memory' }, 2000), { basis: 'proportional', fits: 200 })
+})
+
 test('no room is room for none', (t) => {
   const points = [1, 2, 4].map((n) => point(n, 20 * n, 10 * n))
   t.is(densityOfLevel({ points, stoppedBy: 'memory' }, -5).fits, 0)

@@ -10,7 +10,7 @@ import { hasEnded } from '../../src/host/process-status.ts'
 const PATIENCE_MS = 5000
 const LOOK_MS = 20
 /** The journal outlives instances; which OCI runtime works on this host is remembered until the next boot. */
-const KEPT = ['events.jsonl', 'events.1.jsonl', 'oci-runtimes.json']
+const KEPT = ['events.jsonl', 'events.1.jsonl', 'oci-runtimes.json', 'cpu-policy.json', 'cpu-policy.json.new']
 
 export interface RootProcess {
   readonly pid: number

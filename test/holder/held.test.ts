@@ -181,7 +181,7 @@ test('one in the foreground cannot be attached to', (t) => {
   t.throws(() => operations.attach({ verb: 'attach', input: true }), { message: /foreground of another command/ })
 })
 
-test('a record that cannot be written keeps nobody waiting', async (t) => {
+test("a record that cannot be written keeps nobody waiting, and the status is still the program's", async (t) => {
   const instance = fakeInstance()
   const claim = fakeClaim()
   const it = hold(instance, {
@@ -191,6 +191,8 @@ test('a record that cannot be written keeps nobody waiting', async (t) => {
     },
   })
   const waiting = it.operations.answer({ verb: 'wait' })
-  t.throws(() => it.finish({ exitCode: 4 }), { message: 'ENOSPC' })
-  t.deepEqual(await waiting, { result: { exitCode: 4 } })
+  const told = it.finish({ exitCode: 4 })
+  t.is(told.exitCode, 4)
+  t.is(told.report, 'Cannot write down how "web" ended: ENOSPC.')
+  t.deepEqual(await waiting, { result: told })
 })

@@ -32,6 +32,22 @@ test.serial('input arrives, its end does too, and a program that closed it is no
   t.notThrows(() => input!.write(Buffer.from('later')))
 })
 
+test.serial('what comes after the end of input does not cost the program what came before', async (t) => {
+  const { stdio, input, drained } = openProgramStreams(true, () => {})
+  const size = 200_000
+  input!.write(Buffer.alloc(size, 'x'))
+  input!.end()
+  t.true(input!.write(Buffer.from('too late')))
+  const buffer = Buffer.alloc(2 * size)
+  let read = 0
+  for (let count = 1; count > 0; await sleep(1)) {
+    count = readSync(stdio.stdin!, buffer)
+    read += count
+  }
+  t.is(read, size)
+  await drained()
+})
+
 test.serial('waiting for room again and again leaves no listeners behind', async (t) => {
   const { stdio, input, drained } = openProgramStreams(true, () => {})
   const warnings: Error[] = []

@@ -30,6 +30,10 @@ test('mounts are read with their options, whatever else is in the line', (t) => 
   fc.assert(fc.property(fc.string(), (text) => parseMounts(text).every(({ mountPoint }) => mountPoint !== '')))
 })
 
+test('a mount point with blanks in it is read as it is', (t) => {
+  t.is(parseMounts('25 24 0:26 / /srv/my\\040data rw - tmpfs tmpfs rw\n')[0]?.mountPoint, '/srv/my data')
+})
+
 test('a limit that is not listed, and one that is none, are told apart', (t) => {
   const limits =
     'Limit                     Soft Limit           Hard Limit           Units     \nMax processes             512                  512                  processes \nMax cpu time              unlimited            unlimited            seconds   \n'

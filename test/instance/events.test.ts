@@ -72,7 +72,10 @@ test('a torn line and lines of no event are passed over', (t) => {
   const root = temporaryDirectory(t)
   const journal = new EventJournal(root)
   journal.record('create', 'web', { isolation: 'unikernel' })
-  appendFileSync(join(root, 'events.jsonl'), 'null\n7\n{}\n{"time":"2026-11-22T08:00:00Z","type":"exi')
+  appendFileSync(
+    join(root, 'events.jsonl'),
+    'null\n7\n{}\n{"time":"2026-11-22T08:00:00Z","instance":"web"}\n{"time":"2026-11-22T08:00:00Z","type":"exi',
+  )
   t.like(journal.read(), [{ type: 'create', instance: 'web', isolation: 'unikernel' }])
   t.is(journal.read().length, 1)
 })

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
@@ -82,4 +83,24 @@ test('a parent that others can write, without the sticky bit, is refused: they c
   chmodSync(parent, 0o1777)
   claimDirectory(join(parent, 'run'))
   t.pass()
+})
+
+test('a place where no directory can be made is refused at once', (t) => {
+  const module = new URL('../../src/instance/state-root.js', import.meta.url).href
+  const script = `
+    import { claimRunRoot } from ${JSON.stringify(module)}
+    try { claimRunRoot({ CLOISTER_ROOT: '/proc/nowhere/below' }) } catch (error) { console.log(error.message) }`
+  // In a process of its own: one that never came back would take this one with it.
+  const { stdout, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+  t.is(signal, null)
+  t.regex(stdout, /^Cannot make the state directory \/proc\/nowhere\/below: /)
+})
+
+test('a variable of the login that names no absolute path counts as missing, as its specification says', (t) => {
+  const home = { HOME: '/home/x' }
+  t.deepEqual(stateRoots({ ...home, XDG_DATA_HOME: 'data', XDG_RUNTIME_DIR: 'run' }, 7), stateRoots(home, 7))
+  t.throws(() => stateRoots({ HOME: 'x' }, 7), { instanceOf: HostError, message: /HOME is not set/ })
 })

@@ -181,6 +181,30 @@ test('damaged records are not listed, keep their names, and can be removed', (t)
   t.deepEqual(store.list(), [])
 })
 
+test('a record with a part missing or of another kind is damaged: nobody who lists instances trips over it', (t) => {
+  const { store } = emptyStore(t)
+  const { directory } = store.claim(request('web'))
+  const [config, state] = ['config.json', 'state.json'].map((file) =>
+    JSON.parse(readFileSync(join(directory, file), 'utf8')),
+  )
+  const { spec } = config
+  for (const damaged of [
+    { config: { ...config, createdAt: 7 } },
+    { config: { ...config, spec: { ...spec, isolation: '__proto__' } } },
+    { config: { ...config, spec: { ...spec, argv: 'true' } } },
+    { config: { ...config, spec: { ...spec, argv: [7] } } },
+    { state: { ...state, status: 'elsewhere' } },
+    { state: { ...state, owner: { pid: 1 } } },
+    { state: { ...state, exitCode: '0' } },
+    { state: { ...state, report: {} } },
+  ]) {
+    writeFileSync(join(directory, 'config.json'), JSON.stringify(damaged.config ?? config))
+    writeFileSync(join(directory, 'state.json'), JSON.stringify(damaged.state ?? state))
+    t.is(store.read('web'), undefined, JSON.stringify(damaged))
+    t.deepEqual(store.list(), [])
+  }
+})
+
 test('removing follows no symbolic link out of the directory', (t) => {
   const { store } = emptyStore(t)
   const outside = temporaryDirectory(t)

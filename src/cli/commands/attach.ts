@@ -1,7 +1,7 @@
 /** `cloister attach`: standard streams of this command become those of a detached instance. */
 import { type ControlClient, connectControl, HolderGone } from '../../control/client.ts'
 import { FRAME_MAX, frameReader, frames, STREAM } from '../../control/frames.ts'
-import { EXIT, HostError } from '../../errors.ts'
+import { HostError } from '../../errors.ts'
 import type { ExitResult } from '../../instance/instance.ts'
 import type { InstanceRecord } from '../../instance/record.ts'
 import { type CommandContext, flag } from '../command.ts'
@@ -33,7 +33,7 @@ function watch({ socket }: ControlClient, name: string): Promise<ExitResult> {
       else if (stream === STREAM.end) {
         const { result, error } = JSON.parse(payload.toString()) as { result?: ExitResult; error?: string }
         if (result) resolve(result)
-        else reject(new HostError(`Cannot stay attached to "${name}": ${error}`, { exitCode: EXIT.cloisterFailed }))
+        else reject(dismissed(name, error))
       }
     })
     socket.on('data', (bytes) => {
@@ -47,6 +47,11 @@ function watch({ socket }: ControlClient, name: string): Promise<ExitResult> {
     socket.resume()
   })
 }
+
+const dismissed = (name: string, reason = 'its holder gave no reason') =>
+  new HostError(`Cannot stay attached to "${name}": ${reason}.`, {
+    hint: `It runs on. "cloister logs -f ${name}" has all of its output, for readers of any pace.`,
+  })
 
 function sendInput({ socket }: ControlClient): void {
   process.stdin.on('data', (bytes: Buffer) => {

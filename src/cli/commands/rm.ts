@@ -5,7 +5,7 @@ import { CloisterError, HostError, UsageError } from '../../errors.ts'
 import { isAlive, type ProcessIdentity } from '../../instance/process-identity.ts'
 import { type InstanceRecord, isLive } from '../../instance/record.ts'
 import { type CommandContext, flag } from '../command.ts'
-import { forEachNamed, openStore, withControl } from '../instances.ts'
+import { forEachNamed, openStore, unknownInstance, withControl } from '../instances.ts'
 
 /** Time for the holder to end its instance and tidy up, before it is killed and the sweep does that. */
 const GRACE_MS = 5000
@@ -18,9 +18,7 @@ export async function run(context: CommandContext): Promise<number> {
   return await forEachNamed(context.arguments.operands, async (name) => {
     if (!store.has(name)) {
       if (force) return undefined
-      throw new UsageError(`Cannot remove instance "${name}": there is none of that name.`, {
-        hint: 'See "cloister ps -a".',
-      })
+      throw unknownInstance(store, name, 'remove')
     }
     const record = store.read(name)
     if (record && isLive(record.state)) {
@@ -32,6 +30,12 @@ export async function run(context: CommandContext): Promise<number> {
       await end(record)
       // Its process may have died without tidying up, before it was asked or after.
       if (isLive(store.read(name)?.state ?? record.state)) await openStore(context)
+    }
+    const now = store.read(name)
+    if (now && isLive(now.state) && isAlive(now.state.owner)) {
+      throw new UsageError(`Cannot remove instance "${name}": another one has that name by now, and it is running.`, {
+        hint: `End it with "cloister rm -f ${name}".`,
+      })
     }
     store.remove(name)
     return name

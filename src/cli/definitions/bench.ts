@@ -11,7 +11,7 @@ export const bench: Command = {
     {
       name: 'levels',
       value: 'LIST',
-      describe: 'Levels to measure, separated by commas (default: all; none: "")',
+      describe: `Levels to measure: ${ISOLATION_LEVELS.join(',')} (default: all; none: "")`,
       completes: { listOf: ISOLATION_LEVELS },
     },
     {
@@ -28,7 +28,7 @@ export const bench: Command = {
     {
       name: 'reserve',
       value: 'SIZE',
-      describe: 'density: memory that the host keeps available (default: a fifth of its own)',
+      describe: 'density: memory that the host keeps available (default: a fifth of its own, 512M at least)',
     },
     { name: 'html', value: 'FILE', describe: 'Also write a page with plots, complete in itself' },
     JSON_OPTION,

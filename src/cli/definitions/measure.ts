@@ -11,7 +11,7 @@ export const compare: Command = {
     {
       name: 'levels',
       value: 'LIST',
-      describe: 'Levels to compare, separated by commas (default: all)',
+      describe: `Levels to compare: ${ISOLATION_LEVELS.join(',')} (default: all)`,
       completes: { listOf: ISOLATION_LEVELS },
     },
     {
