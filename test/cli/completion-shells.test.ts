@@ -21,7 +21,8 @@ function setting(t: ExecutionContext): ShellSetting {
 function record({ root }: ShellSetting, name: string, state: object): void {
   const directory = join(root, 'run/instances', name)
   mkdirSync(directory, { recursive: true })
-  writeFileSync(join(directory, 'config.json'), JSON.stringify({ spec: { name, isolation: 'unikernel' } }))
+  const config = { spec: { name, isolation: 'unikernel', argv: ['true'] }, createdAt: new Date().toISOString() }
+  writeFileSync(join(directory, 'config.json'), JSON.stringify(config))
   writeFileSync(join(directory, 'state.json'), JSON.stringify({ owner: ownIdentity(), ...state }))
   // Every instance that runs has a marker; one whose process died has one until somebody notices.
   mkdirSync(join(root, 'run/live'), { recursive: true })
