@@ -115,7 +115,9 @@ test('an asynchronous ioctl hands over the errno of the thread that made it', as
 test('each thread has its own id', async (t) => {
   t.is(ffi.gettid(), process.pid)
   const module = JSON.stringify(new URL('../../kvm-bindings/ffi.js', import.meta.url).href)
-  const script = `import(${module}).then(({ gettid }) => require('node:worker_threads').parentPort.postMessage(gettid()))`
+  // It stays until it is terminated: its thread is looked for after it has answered.
+  const script = `setInterval(() => {}, 1000)
+    import(${module}).then(({ gettid }) => require('node:worker_threads').parentPort.postMessage(gettid()))`
   const worker = new Worker(script, { eval: true })
   const tid = await new Promise<number>((resolve) => worker.once('message', resolve))
   t.not(tid, process.pid)
