@@ -114,7 +114,7 @@ function change({ supported, tscDeadline }: KvmOffer, cpus: number, changes: Pol
     changes.push({ what: `${what}, ${place}`, from: hex(found), to: hex(wanted), why })
     return { ...entry, [register]: setBits(entry[register], high, low, wanted) }
   }
-  return supported.flatMap((entry): CpuidEntry[] => {
+  return supported.map(withoutApicId).flatMap((entry): CpuidEntry[] => {
     if (TOPOLOGY_LEAVES.includes(entry.function)) {
       if (entry.index > 0) return [] // the host's; ours come with subleaf 0
       changes.push({ what: `topology, leaf ${hex(entry.function)}`, why: TOPOLOGY_WHY })
@@ -130,10 +130,17 @@ function change({ supported, tscDeadline }: KvmOffer, cpus: number, changes: Pol
   })
 }
 
+const withoutApicId = (entry: CpuidEntry): CpuidEntry =>
+  APIC_ID_FIELDS.filter(({ leaf }) => leaf === entry.function).reduce(
+    (cleared, { register, high, low }) => ({ ...cleared, [register]: setBits(cleared[register], high, low, 0) }),
+    entry,
+  )
+
 /** The policy says what guests see, or a VM restored from it would miss what its programs have found there. */
 function concede(wanted: readonly CpuidEntry[], shown: readonly CpuidEntry[], changes: PolicyChange[]): CpuidEntry[] {
   return wanted.map((entry) => {
-    const other = shown.find((one) => one.function === entry.function && one.index === entry.index)
+    const found = shown.find((one) => one.function === entry.function && one.index === entry.index)
+    const other = found && withoutApicId(found)
     const insisted = { ...entry }
     for (const register of REGISTERS) {
       const fixed = other && fixedBits(entry, register)

@@ -50,15 +50,6 @@ export const CPUID_RULES: readonly CpuidRule[] = [
   {
     leaf: 0x1,
     register: 'ebx',
-    high: 31,
-    low: 24,
-    what: 'initial APIC id',
-    why: 'each processor has its own',
-    value: () => 0,
-  },
-  {
-    leaf: 0x1,
-    register: 'ebx',
     high: 23,
     low: 16,
     what: 'logical processors',
@@ -166,16 +157,6 @@ export const CPUID_RULES: readonly CpuidRule[] = [
   },
   {
     leaf: 0x8000_001e,
-    register: 'eax',
-    high: 31,
-    low: 0,
-    what: 'extended APIC id',
-    why: 'each processor has its own',
-    vendor: 'amd',
-    value: () => 0,
-  },
-  {
-    leaf: 0x8000_001e,
     register: 'ebx',
     high: 15,
     low: 0,
@@ -207,7 +188,7 @@ export const topologySubleaves = (cpus: number): readonly CpuidRegisters[] => [
   { eax: 0, ebx: 0, ecx: 2, edx: 0 },
 ]
 
-/** Where a vCPU's APIC id belongs. */
+/** Where a vCPU's APIC id belongs. KVM offers that of the processor which it is asked on: another each time. */
 export const APIC_ID_FIELDS = [
   { leaf: 0x1, register: 'ebx', high: 31, low: 24 },
   { leaf: 0xb, register: 'edx', high: 31, low: 0 },

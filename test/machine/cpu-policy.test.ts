@@ -41,6 +41,13 @@ const AMD = [
   leaf(0x8000_001d, { subleaf: 3, eax: 0x3c163 }),
   leaf(0x8000_001e, { eax: 5, ebx: 0x102, ecx: 0x100 }),
 ]
+/** As KVM fills it in from the processor that it runs on. */
+const withApicId = (entry: CpuidEntry, id: number): CpuidEntry => {
+  if (entry.function === 0x1) return { ...entry, ebx: setBits(entry.ebx, 31, 24, id) }
+  if (entry.function === 0xb || entry.function === 0x1f) return { ...entry, edx: id }
+  if (entry.function === 0x8000_001e) return { ...entry, eax: id, ebx: setBits(entry.ebx, 7, 0, id) }
+  return entry
+}
 const policyOf = (supported: readonly CpuidEntry[], cpus = 1) =>
   hostCpuPolicy({ supported, tscDeadline: true, shown: (entries) => entries }, cpus)
 const entryOf = (policy: CpuPolicy, number: number, subleaf = 0, apicId = 0) =>
@@ -91,6 +98,17 @@ test('a VM of six processors has six cores at one cache, each with its own APIC 
   t.is(getBits(entryOf(amd, 0x8000_0001).ecx, 1, 1), 1)
   t.is(entryOf(amd, 0x8000_0008).ecx, 0x3005)
   t.is(getBits(entryOf(amd, 0x8000_001d, 3).eax, 25, 14), 5)
+})
+
+test('whichever processor of the host KVM is asked on, the policy is the same', (t) => {
+  const askedOn = (supported: readonly CpuidEntry[], id: number) => supported.map((entry) => withApicId(entry, id))
+  for (const supported of [INTEL, AMD]) {
+    const policy = policyOf(askedOn(supported, 0), 2)
+    t.deepEqual(policyOf(askedOn(supported, 1), 2), policy)
+    // This KVM answers a vCPU with the processor it is asked on, too.
+    const shown = (entries: readonly CpuidEntry[]) => askedOn(entries, 3)
+    t.deepEqual(hostCpuPolicy({ supported: askedOn(supported, 2), tscDeadline: true, shown }, 2), policy)
+  }
 })
 
 test('nested virtualization is taken away, and the policy says so', (t) => {
