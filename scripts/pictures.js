@@ -69,6 +69,7 @@ try {
   run('chromium', [...flags, `--window-size=${PAGE_SIZE}`, `--screenshot=${picture}`, `file://${page}`], {
     stdio: 'ignore',
     timeout: 120_000,
+    env: { ...process.env, TMPDIR: scratch },
   })
   writeFileSync(picture, toPalette(readFileSync(picture)))
   for (const name of ['compare-table.svg', 'comparison-page.png']) {

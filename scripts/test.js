@@ -1,7 +1,8 @@
 /**
  * Runs the tests and counts them: `node scripts/test.js [--lab=yes|no|only|all] [ava arguments]`. Shows what fails and
  * what is skipped, and ends with `N passed, N failed, N skipped`, counted from the runner's own TAP lines. Fails when a
- * test fails, when the runner does, when nothing ran, and when tests were skipped for want of a KVM that works.
+ * test fails, when the runner does, when nothing ran, when tests were skipped for want of a KVM that works, and when they
+ * left a file, record, process, mount or control group.
  *
  * `--lab` is about the SVM lab (docs/svm-lab.md): the short set there as well as all tests here (yes), all tests here
  * (no), the short set alone (only), all guest tests there or the files given (all). Without it, the tests here.
@@ -12,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { guestTests } from './lab/test-sets.js'
 import { runInLab } from './lab/tests.js'
 import { tapReader } from './tap.js'
+import { makeTestSpace } from './test-space.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const PROGRESS_MS = 30_000
@@ -21,14 +23,16 @@ const say = (line) => process.stdout.write(`${line}\n`)
 async function runHere(run, avaArguments) {
   const { NODE_EXTRA_CA_CERTS: _unused, ...env } = process.env
   const cli = `${root}node_modules/ava/entrypoints/cli.mjs`
+  const space = makeTestSpace()
   const ava = spawn(process.execPath, ['--', cli, '--tap', ...avaArguments], {
     cwd: root,
-    env,
+    env: { ...env, ...space.env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const closed = new Promise((resolve) => ava.once('close', (code) => resolve(code ?? 1)))
   for await (const line of createInterface({ input: ava.stdout })) run.read(line)
   const status = await closed
+  run.problems.push(...(await space.close()).map((what) => `the tests left ${what}`))
 
   // So it does, with an error of its own reporter, when a test hangs.
   if (status !== 0 && !run.complete) {

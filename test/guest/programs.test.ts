@@ -68,6 +68,7 @@ for (const program of Object.keys(PROGRAMS) as Program[]) {
         program,
         await run(join(packageRoot, 'bin/cloister'), [
           'run',
+          '--rm',
           '--isolation',
           'unikernel',
           '--timeout',

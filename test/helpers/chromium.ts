@@ -37,6 +37,8 @@ export class Chromium {
     const quiet = ['--host-resolver-rules=MAP * ~NOTFOUND', '--no-first-run', '--disable-background-networking']
     this.#process = spawn(command, [...flags, ...quiet, `--user-data-dir=${this.#profile}`, 'about:blank'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      // It leaves the directory of its single-instance lock behind.
+      env: { ...process.env, TMPDIR: this.#profile },
       detached: true,
     })
     const answers = this.#process.stdio[4] as Readable
