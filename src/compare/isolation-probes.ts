@@ -2,7 +2,7 @@
  * What a program sees of the host from inside each level: the probe (rootfs/probe.c) runs there and answers, and every
  * answer stands beside what that level promises.
  */
-import { readFileSync } from 'node:fs'
+import { readlinkSync } from 'node:fs'
 import { release } from 'node:os'
 import { HostError } from '../errors.ts'
 import { bootId } from '../host/boot-id.ts'
@@ -15,16 +15,17 @@ import { instanceArgs, type Session } from './session.ts'
 /** The keys of the probe's answer that are used here; null where the level has no such thing. */
 interface ProbeAnswer {
   readonly release: string | null
-  readonly version: string | null
   readonly processes: number | null
   readonly otherProcesses: boolean | null
   readonly mounts: number | null
+  /** `mnt:[4026531841]`; namespaces(7) */
+  readonly mountNamespace: string | null
   readonly kernelLogSyscall: boolean | null
   readonly kernelLogDevice: boolean | null
   readonly capabilityCount: number | null
   readonly seccomp: string | null
-  readonly characterDevices: number | null
-  readonly blockDevices: number | null
+  /** Names in /dev of what is neither memory, randomness nor a terminal. */
+  readonly otherDevices: readonly string[] | null
   readonly writableSysctls: readonly string[] | null
   readonly bootId: string | null
 }
@@ -74,8 +75,8 @@ const PROBES: readonly Probe[] = [
     expected: { container: 'its own only', unikernel: 'its own only' },
     words: (answer) => count(answer.mounts),
     holds: {
-      container: (answer) => answer.mounts !== null && !sharesHostMounts(answer),
-      unikernel: (answer) => !sharesHostMounts(answer),
+      container: (answer) => answer.mountNamespace !== null && answer.mountNamespace !== hostMountNamespace(),
+      unikernel: (answer) => answer.mountNamespace !== hostMountNamespace(),
     },
   },
   {
@@ -91,10 +92,10 @@ const PROBES: readonly Probe[] = [
     holds: always((answer) => (answer.writableSysctls?.length ?? 0) === 0),
   },
   {
-    question: 'block devices in /dev',
-    expected: both('0'),
-    words: (answer) => count(answer.blockDevices),
-    holds: always((answer) => !answer.blockDevices),
+    question: 'devices beside memory and terminals',
+    expected: both('none'),
+    words: (answer) => answer.otherDevices?.join(' ') || 'none',
+    holds: always((answer) => !answer.otherDevices?.length),
   },
   {
     question: 'capabilities on that kernel',
@@ -110,9 +111,7 @@ const PROBES: readonly Probe[] = [
   },
 ]
 
-/** A private mount table has mounts of its own; the host's would show as many as we see here. */
-const sharesHostMounts = ({ mounts }: ProbeAnswer) =>
-  mounts !== null && mounts === readFileSync('/proc/self/mounts', 'utf8').trimEnd().split('\n').length
+const hostMountNamespace = () => readlinkSync('/proc/self/ns/mnt')
 
 export async function probeIsolation(session: Session): Promise<IsolationFinding[]> {
   const answers = new Map<Isolation, ProbeAnswer>()

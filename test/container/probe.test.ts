@@ -67,7 +67,7 @@ inContainer(
       capabilityCount: 10,
       seccomp: 'filter',
       noNewPrivileges: true,
-      blockDevices: 0,
+      otherDevices: [],
       writableSysctls: [],
       interfaces: ['lo'],
     })
