@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onLines, type RunChild, startChild } from '../compare/child.ts'
-import { availableBytes, processMemory, withDescendants } from '../compare/process-memory.ts'
+import { availableBytes, memoryOf } from '../compare/process-memory.ts'
 import type { GrowthPoint, GrowthSeries } from './bench-result.ts'
 import { type Contender, ContenderRefused, type Launcher } from './contender.ts'
 import { said } from './process-run.ts'
@@ -50,7 +50,7 @@ async function addInstances(
   const stop = (stoppedBy: GrowthSeries['stoppedBy'], reason?: string) => {
     const last = points.at(-1)
     // The last point is always a full one.
-    if (last && last.privateBytes === undefined) points[points.length - 1] = { ...last, ...memoryOf(children) }
+    if (last && last.privateBytes === undefined) points[points.length - 1] = { ...last, ...memoryOfAll(children) }
     return { points, stoppedBy, ...(reason === undefined ? {} : { reason }) }
   }
   while (children.length < instances) {
@@ -65,7 +65,7 @@ async function addInstances(
       await sleep(SETTLE_MS, undefined, { signal: abort })
       const count = children.length
       const point = { instances: count, startMs, availableBytes: availableBytes() }
-      points.push(isLookedAt(count) ? { ...point, ...memoryOf(children) } : point)
+      points.push(isLookedAt(count) ? { ...point, ...memoryOfAll(children) } : point)
     } catch (error) {
       abort.throwIfAborted()
       if (!(error instanceof ContenderRefused) || points.length === 0) throw error
@@ -108,12 +108,9 @@ async function startOne(launcher: Launcher, children: RunChild[], abort: AbortSi
   }
 }
 
-function memoryOf(children: readonly RunChild[]) {
-  const counts = withDescendants(children.map(({ process }) => process.pid!)).map(processMemory)
-  return {
-    privateBytes: counts.reduce((sum, { privateBytes }) => sum + privateBytes, 0),
-    proportionalBytes: counts.reduce((sum, { proportionalBytes }) => sum + proportionalBytes, 0),
-  }
+function memoryOfAll(children: readonly RunChild[]) {
+  const { privateBytes, proportionalBytes } = memoryOf(children.map(({ process }) => process.pid!))
+  return { privateBytes, proportionalBytes }
 }
 
 const INPUT_END_MS = 1000

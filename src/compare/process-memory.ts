@@ -14,6 +14,22 @@ export function processMemory(pid: number): ProcessMemory {
   return { privateBytes: bytes('Private_Clean') + bytes('Private_Dirty'), proportionalBytes: bytes('Pss') }
 }
 
+/**
+ * Of all processes below these, themselves included. The process that measures is a Node as ours are: pages that it shares
+ * with them pass from its share to theirs as they grow in number. Its share is counted in, so that a further one's is
+ * its own.
+ */
+export function memoryOf(roots: readonly number[]): ProcessMemory & { readonly processes: number } {
+  const own = processMemory(process.pid)
+  const counts = withDescendants(roots).map(processMemory)
+  const sum = (pick: (count: ProcessMemory) => number) => counts.reduce((total, count) => total + pick(count), 0)
+  return {
+    privateBytes: sum(({ privateBytes }) => privateBytes),
+    proportionalBytes: sum(({ proportionalBytes }) => proportionalBytes) + own.proportionalBytes - own.privateBytes,
+    processes: counts.length,
+  }
+}
+
 /** Memory that could be given out without swapping, as the kernel estimates it. */
 export const availableBytes = (): number =>
   Number(/^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))![1]) * 1024

@@ -4,7 +4,7 @@ import type { Isolation } from '../instance/run-spec.ts'
 import { probePath } from '../paths.ts'
 import { onLines, type RunChild, startRun } from './child.ts'
 import type { MemoryPoint } from './comparison.ts'
-import { availableBytes, processMemory, withDescendants } from './process-memory.ts'
+import { availableBytes, memoryOf } from './process-memory.ts'
 import { instanceArgs, type Session } from './session.ts'
 
 const READY = 'ready'
@@ -62,14 +62,10 @@ export function restingInstances(isolation: Isolation, session: Session, paralle
     },
     async measure() {
       await pause(SETTLE_MS, session.abort)
-      const pids = withDescendants(running.map(({ process }) => process.pid!))
-      const counts = pids.map(processMemory)
       return {
         instances: running.length,
-        privateBytes: counts.reduce((sum, { privateBytes }) => sum + privateBytes, 0),
-        proportionalBytes: counts.reduce((sum, { proportionalBytes }) => sum + proportionalBytes, 0),
+        ...memoryOf(running.map(({ process }) => process.pid!)),
         hostBytes: availableBefore - availableBytes(),
-        processes: pids.length,
       }
     },
     async end() {
