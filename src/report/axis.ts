@@ -78,3 +78,28 @@ export function axisOption(scale: Scale, name: string, frame: Frame, format: (va
     splitLine: { show: false },
   }
 }
+
+/** An axis of rows, top down, each with a name and a smaller note in the room to the left of the plot. */
+export function rowAxis(
+  rows: readonly { readonly name: string; readonly note: string }[],
+  left: number,
+  { fontSize }: Frame,
+) {
+  return {
+    type: 'category',
+    inverse: true,
+    data: rows.map((_, index) => index),
+    axisTick: { show: false },
+    axisLine: { show: false },
+    axisLabel: {
+      interval: 0,
+      align: 'left',
+      margin: left - 4,
+      formatter: (value: string) => `{name|${rows[Number(value)]!.name}}\n{note|${rows[Number(value)]!.note}}`,
+      rich: {
+        name: { color: INK, fontSize, fontWeight: 700, lineHeight: fontSize * 1.4 },
+        note: { color: SOFT, fontSize: fontSize * 0.88 },
+      },
+    },
+  }
+}

@@ -1,7 +1,7 @@
 /** Plain bars with their figure written at the end; what has no limit goes through to the edge, in outline. */
-import { axisOption, scaleFor } from './axis.ts'
+import { axisOption, rowAxis, scaleFor } from './axis.ts'
 import type { Html } from './html.ts'
-import { type Frame, INK, type Look, SOFT } from './look.ts'
+import { type Frame, INK, type Look } from './look.ts'
 import { drawSvg } from './svg.ts'
 
 export interface BarRow {
@@ -23,22 +23,11 @@ export function drawBarPlot({ rows, axis }: { rows: readonly BarRow[]; axis: str
     {
       grid: { left, right: narrow ? 20 : 36, top: 8, bottom },
       xAxis: axisOption(scale, axis, frame),
-      yAxis: {
-        type: 'category',
-        inverse: true,
-        data: rows.map((_, index) => index),
-        axisTick: { show: false },
-        axisLabel: {
-          interval: 0,
-          align: 'left',
-          margin: left - 4,
-          formatter: (value: string) => `{name|${rows[Number(value)]!.group}}\n{note|${rows[Number(value)]!.name}}`,
-          rich: {
-            name: { color: INK, fontSize, fontWeight: 700, lineHeight: fontSize * 1.35 },
-            note: { color: SOFT, fontSize: fontSize * 0.88 },
-          },
-        },
-      },
+      yAxis: rowAxis(
+        rows.map(({ group, name }) => ({ name: group, note: name })),
+        left,
+        frame,
+      ),
       series: [
         {
           type: 'bar',

@@ -1,7 +1,7 @@
 /** Spans that follow each other, end to end: a bar for each candidate, a numbered piece for each span. */
-import { axisOption, scaleFor } from './axis.ts'
+import { axisOption, rowAxis, scaleFor } from './axis.ts'
 import type { Html } from './html.ts'
-import { type Frame, INK, PAPER, SOFT } from './look.ts'
+import { type Frame, INK, PAPER } from './look.ts'
 import { drawSvg } from './svg.ts'
 
 export interface SpanRow {
@@ -34,23 +34,7 @@ export function drawSpanPlot({ rows, axis, format }: SpanPlot, frame: Frame): Ht
     {
       grid: { left, right, top: 8, bottom },
       xAxis: axisOption(scale, axis, frame),
-      yAxis: {
-        type: 'category',
-        inverse: true,
-        data: rows.map((_, index) => index),
-        axisTick: { show: false },
-        axisLine: { show: false },
-        axisLabel: {
-          interval: 0,
-          align: 'left',
-          margin: left - 4,
-          formatter: (value: string) => `{name|${rows[Number(value)]!.name}}\n{note|${rows[Number(value)]!.note}}`,
-          rich: {
-            name: { color: INK, fontSize, fontWeight: 700, lineHeight: fontSize * 1.4 },
-            note: { color: SOFT, fontSize: fontSize * 0.88 },
-          },
-        },
-      },
+      yAxis: rowAxis(rows, left, frame),
       series: Array.from({ length: spans }, (_, span) => ({
         type: 'bar',
         name: 'span',
