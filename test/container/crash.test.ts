@@ -4,25 +4,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { containerCgroup, sweepContainer } from '../../src/container/sweep.ts'
-import { hasEnded } from '../../src/host/process-status.ts'
 import { containerTest, temporaryDirectory } from '../helpers/containers.ts'
+import { stillLiving } from '../helpers/living.ts'
 
 const HOLDER = fileURLToPath(new URL('../helpers/container-holder.js', import.meta.url))
-
-/** Living processes whose command line has the word. */
-const processesWith = (word: string): number[] =>
-  readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => pid !== process.pid && commandLine(pid).includes(word) && !hasEnded(pid))
-
-function commandLine(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
-  } catch {
-    return ''
-  }
-}
 
 /** Moments of a start, in ms after the holder's: before, amid and after the work of the runtime. */
 for (const moment of [60, 75, 90, 105, 120, 140, 'started'] as const) {
@@ -43,11 +28,7 @@ for (const moment of [60, 75, 90, 105, 120, 140, 'started'] as const) {
       holder.kill('SIGKILL')
       await once(holder, 'exit')
 
-      const left = () => [...processesWith(directory), ...processesWith(seconds)]
-      for (let patience = 200; left().length > 0 && patience > 0; patience--) {
-        await new Promise((resolve) => setTimeout(resolve, 10))
-      }
-      t.deepEqual(left().map(commandLine), [])
+      t.deepEqual(await stillLiving([directory, seconds]), [])
       t.false(readFileSync('/proc/self/mountinfo', 'utf8').includes(directory))
 
       const cgroup = containerCgroup(name, directory)

@@ -12,9 +12,9 @@ import {
   userNamespaceRefusal,
 } from '../../src/container/rootless.ts'
 import { sweepContainer } from '../../src/container/sweep.ts'
-import { hasEnded } from '../../src/host/process-status.ts'
 import { CLOISTER } from '../helpers/cli.ts'
 import { temporaryDirectory, whyNoContainers } from '../helpers/containers.ts'
+import { stillLiving } from '../helpers/living.ts'
 
 const test = anyTest
 /** Nobody on a usual host. */
@@ -149,21 +149,6 @@ rootlessTest('limits that nobody enforces are not claimed', async (t) => {
   t.is(warnings.length, 1)
 })
 
-/** The command line of the container's program: a number of seconds that nobody else sleeps. */
-const living = (word: string): number[] =>
-  readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => pid !== process.pid && commandLine(pid).includes(word) && !hasEnded(pid))
-
-function commandLine(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
-  } catch {
-    return ''
-  }
-}
-
 for (const moment of [80, 110, 140, 'started'] as const) {
   rootlessTest(
     `SIGKILL to its holder leaves nothing either, ${moment === 'started' ? moment : `${moment} ms after the start`}`,
@@ -177,11 +162,7 @@ for (const moment of [80, 110, 140, 'started'] as const) {
       else await new Promise((resolve) => setTimeout(resolve, moment))
       holder.kill('SIGKILL')
       await once(holder, 'exit')
-      const left = () => [...living(directory), ...living(seconds)]
-      for (let patience = 200; left().length > 0 && patience > 0; patience--) {
-        await new Promise((resolve) => setTimeout(resolve, 10))
-      }
-      t.deepEqual(left().map(commandLine), [])
+      t.deepEqual(await stillLiving([directory, seconds]), [])
       await sweepContainer('crash', directory)
       t.deepEqual(readdirSync(directory), [])
     },
