@@ -75,11 +75,12 @@ export async function withControl<T>(
 export async function forEachNamed(
   names: readonly string[],
   work: (name: string) => Promise<string | undefined>,
+  atOnce = AT_ONCE,
 ): Promise<number> {
   let status = 0
   const each = [...new Set(names)]
-  for (let at = 0; at < each.length; at += AT_ONCE) {
-    for (const outcome of await patiently(each.slice(at, at + AT_ONCE), work)) {
+  for (let at = 0; at < each.length; at += atOnce) {
+    for (const outcome of await patiently(each.slice(at, at + atOnce), work)) {
       if (outcome.status === 'rejected') {
         sayFault(outcome.reason)
         status = 1
@@ -104,7 +105,8 @@ async function patiently<T>(names: readonly string[], work: (name: string) => Pr
   return outcomes
 }
 
-function sayFault(error: unknown): void {
+/** One of several names could not be served; the others can. */
+export function sayFault(error: unknown): void {
   if (!(error instanceof CloisterError)) throw error
   printError(`cloister: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`)
 }

@@ -38,7 +38,7 @@ export async function runHolder(
       connection.end(`${JSON.stringify(answer)}\n`, () => resolve())
     })
   try {
-    const request = JSON.parse(await readAll(connection)) as HoldRequest
+    const request = JSON.parse(await readLine(connection)) as HoldRequest
     const { spec, removeOnExit } = request
     const name = request.name === undefined ? {} : { name: request.name }
     const claimed = openStore().claim({ ...name, removeOnExit, detached: true, spec: (given) => named(spec, given) })
@@ -131,8 +131,8 @@ const named = (spec: RunSpec, name: string): RunSpec => ({
   env: spec.env.map((entry) => (entry === 'HOSTNAME=' ? `HOSTNAME=${name}` : entry)),
 })
 
-/** Bounded, and closed by the caller's end of the line. */
-async function readAll(connection: Socket): Promise<string> {
+/** One line, written by the `run -d` that started us. */
+async function readLine(connection: Socket): Promise<string> {
   let text = ''
   for await (const bytes of connection.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
     text += bytes as string

@@ -60,6 +60,8 @@ function sendInput({ socket }: ControlClient): void {
     }
   })
   socket.on('drain', () => process.stdin.resume())
+  // A terminal that is taken away, or not ours to read: that is no end of the program's input.
+  process.stdin.on('error', () => {})
   process.stdin.on('end', () => socket.write(frames(STREAM.stdin, Buffer.alloc(0))))
 }
 

@@ -2,17 +2,20 @@
 import type { SecurityFinding } from '../../instance/instance.ts'
 import { type InstanceRecord, readDescription } from '../../instance/record.ts'
 import { type CommandContext, flag } from '../command.ts'
-import { openStore, recordNamed } from '../instances.ts'
+import { openStore, sayFault, unknownInstance } from '../instances.ts'
 import { renderTable } from '../table.ts'
 import { colouring, print, printError, wantsColour } from '../terminal.ts'
 
 export async function run(context: CommandContext): Promise<number> {
   const { operands } = context.arguments
   const store = await openStore(context)
-  const records = operands.map((name) => recordNamed(store, name, 'inspect'))
+  const records = operands.map((name) => store.read(name)).filter((record) => record !== undefined)
+  const missing = operands.filter((name) => !records.some((record) => record.name === name))
+  for (const name of missing) sayFault(unknownInstance(store, name, 'inspect'))
+  const status = missing.length > 0 ? 1 : 0
   if (!flag(context.arguments, 'security')) {
     print(JSON.stringify(records.map(asJson), undefined, 2))
-    return 0
+    return status
   }
   const findings = records.map((record) => ({
     name: record.name,
@@ -21,7 +24,7 @@ export async function run(context: CommandContext): Promise<number> {
   }))
   if (flag(context.arguments, 'json')) print(JSON.stringify(findings, undefined, 2))
   else for (const one of findings) show(one)
-  return 0
+  return status
 }
 
 const asJson = ({ name, directory, config, state }: InstanceRecord) => ({

@@ -34,8 +34,8 @@ export async function run(context: CommandContext): Promise<number> {
     ? (record: OutputRecord) => print(JSON.stringify(record))
     : plainly(flag(parsed, 'timestamps'))
 
-  const soFar = [...reader.records()].filter(({ time }) => time >= from)
-  for (const record of lines === undefined ? soFar : lastLines(soFar, lines)) say(record)
+  const soFar = since === undefined ? reader.records() : later(reader.records(), from)
+  for (const record of lines === undefined ? soFar : lastLines([...soFar], lines)) say(record)
   while (flag(parsed, 'follow')) {
     const record = store.read(name)
     const goesOn = record !== undefined && isLive(record.state) && isAlive(record.state.owner)
@@ -45,6 +45,10 @@ export async function run(context: CommandContext): Promise<number> {
   }
   reader.close()
   return 0
+}
+
+function* later(records: Iterable<OutputRecord>, from: string): Generator<OutputRecord> {
+  for (const record of records) if (record.time >= from) yield record
 }
 
 /** The records that hold the last lines, the first of them cut to fit. */

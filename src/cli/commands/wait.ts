@@ -6,11 +6,15 @@ import type { CommandContext } from '../command.ts'
 import { forEachNamed, openStore, recordNamed } from '../instances.ts'
 
 export async function run(context: CommandContext): Promise<number> {
+  const { operands } = context.arguments
   const store = await openStore(context)
-  return await forEachNamed(context.arguments.operands, async (name) => {
+  // All at once: the record of one that comes late may be gone by then (--rm).
+  return await forEachNamed(operands, waitFor, operands.length)
+
+  async function waitFor(name: string): Promise<string> {
     const record = recordNamed(store, name, 'wait for')
     return String(isLive(record.state) ? await ending(record) : (record.state.exitCode ?? EXIT.cloisterFailed))
-  })
+  }
 
   async function ending(record: InstanceRecord): Promise<number> {
     try {
