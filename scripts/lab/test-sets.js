@@ -93,7 +93,7 @@ const GUEST_FOLDERS = ['guest/', 'kvm-bindings/']
  * Not there: what does nothing but measure, since no timing taken in the lab means anything, and what starts commands by
  * the hundred, at ten seconds each; the guests behind those are the ones that the others start.
  */
-const ELSEWHERE = /^(bench|compare|report|holder)\/|^cli\/(bench|detached|getting-started)\./
+const ELSEWHERE = /^(bench|compare|report|holder)\/|^cli\/(bench|detached|steering|getting-started)\./
 
 /** Every test file that starts guests or containers; new ones are among them by themselves. */
 export const guestTests = () =>
