@@ -45,8 +45,6 @@ export function createLog({ level = 'warn', format = 'pretty', write = writeStde
   return logTo(sink, LOG_LEVELS.indexOf(level), {})
 }
 
-export const silentLog: Log = createLog({ level: 'silent' })
-
 function logTo(sink: LogSink, threshold: number, bound: LogFacts): Log {
   const enabled = (severity: Severity): boolean => LOG_LEVELS.indexOf(severity) >= threshold
   const at = (severity: Severity) =>

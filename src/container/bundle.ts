@@ -55,8 +55,6 @@ export interface Rlimit {
   readonly hard: number
 }
 
-export type OciConfig = ReturnType<typeof ociConfig>
-
 export const ociConfig = (spec: RunSpec, facts: BundleFacts) => ({
   ociVersion: '1.0.2',
   hostname: spec.name,

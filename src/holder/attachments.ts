@@ -25,10 +25,6 @@ export class Attachments {
     this.#input = input
   }
 
-  get takesInput(): boolean {
-    return this.#input !== undefined
-  }
-
   add(socket: Socket, wantsInput: boolean): void {
     if (this.#farewell) {
       socket.end(this.#farewell)

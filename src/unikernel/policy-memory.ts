@@ -16,6 +16,8 @@ export function policyMemory(file = join(stateRoots().run, FILE), host = describ
   return {
     recall() {
       try {
+        // Not looked at as one from elsewhere would be (cpu-policy-record.ts): that takes a millisecond, the file is our
+        // own, and what KVM does not take is worked out again.
         const recorded = JSON.parse(readFileSync(file, 'utf8')) as { host: string; policy: CpuPolicy }
         return recorded.host === host ? recorded.policy : undefined
       } catch {

@@ -49,9 +49,6 @@ export const MMIO_OFFSET = Object.fromEntries(MMIO_REGISTERS.map(({ name, offset
   number
 >
 
-/** The register whose writes an ioeventfd can stand for. */
-export const QUEUE_NOTIFY = MMIO_OFFSET.QueueNotify
-
 /** Where the device's configuration space begins. */
 export const MMIO_CONFIG = 0x100
 /** One page for each device. */
