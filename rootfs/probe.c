@@ -87,7 +87,7 @@ int main(int argc, char **argv)
 	if (strcmp(verb, "syscall") == 0)
 		return system_calls(number);
 	if (strcmp(verb, "put") == 0)
-		return put(number);
+		return put_bytes(number);
 	if (strcmp(verb, "hold") == 0)
 		return hold();
 	if (strcmp(verb, "touch") == 0)

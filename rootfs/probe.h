@@ -16,4 +16,4 @@ int work(int64_t interval_ns);
 int load(int64_t length_ns);
 int cpu(long millions);
 int system_calls(long count);
-int put(long count);
+int put_bytes(long count);
