@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type ControlClient, connectControl, HolderGone } from '../../control/client.ts'
 import type { StatsAnswer } from '../../control/protocol.ts'
 import { type InstanceRecord, isLive } from '../../instance/record.ts'
+import type { InstanceStore } from '../../instance/store.ts'
 import { type CommandContext, flag } from '../command.ts'
 import { liveRecordNamed, openStore } from '../instances.ts'
 import { renderTable } from '../table.ts'
@@ -41,7 +42,7 @@ export async function run(context: CommandContext): Promise<number> {
   let watched = await present(records.map(watch))
   do {
     await sleep(follow ? FOLLOW_MS : LOOK_MS)
-    const rows = await present(watched.map(look))
+    const rows = await present(watched.map((one) => look(one, store)))
     watched = watched.filter(({ record }) => rows.some(({ name }) => name === record.name))
     if (!json) print(renderTable(HEAD, rows.map(asRow)))
     else print(JSON.stringify(rows, undefined, follow ? undefined : 2))
@@ -65,14 +66,15 @@ async function watch(record: InstanceRecord): Promise<Watched> {
   return { record, client, last: await client.ask({ verb: 'stats' }) }
 }
 
-async function look(one: Watched): Promise<InstanceStats> {
+async function look(one: Watched, store: InstanceStore): Promise<InstanceStats> {
   const { record, client, last } = one
   const { usage, atNs } = await client.ask({ verb: 'stats' })
   one.last = { usage, atNs }
   return {
     name: record.name,
     isolation: record.config.spec.isolation,
-    status: record.state.status,
+    // It may have been paused since.
+    status: (store.read(record.name) ?? record).state.status,
     cpuPercent: Number(((100 * (usage.cpuTimeNs - last.usage.cpuTimeNs)) / (atNs - last.atNs)).toFixed(2)),
     ...usage,
   }
