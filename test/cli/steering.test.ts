@@ -115,7 +115,13 @@ for (const { isolation, levelTest } of LEVELS) {
     t.true(Number(busy!.cpuPercent) > Number(idle!.cpuPercent))
     t.is(busy!.memoryLimitBytes, 64 * 2 ** 20)
     for (const row of rows) t.true(Number(row.memoryBytes) > 0 && Number(row.tasks) > 0 && Number(row.cpuTimeNs) > 0)
-    t.regex((await cloister(['stats', 'busy'])).stdout, /^NAME +ISOLATION +CPU % .*\nbusy +\w+ +[\d.]+ /)
+    t.regex(
+      (await cloister(['stats', 'busy'])).stdout,
+      /^NAME +ISOLATION +STATUS +CPU % .*\nbusy +\w+ +running +[\d.]+ /,
+    )
+    t.is((await cloister(['pause', 'busy'])).status, 0)
+    const [paused] = JSON.parse((await cloister(['stats', '--json', 'busy'])).stdout) as Record<string, unknown>[]
+    t.is(paused!.status, 'paused')
   })
 
   levelTest(`${isolation}: events tell the life of an instance in its order`, async (t) => {

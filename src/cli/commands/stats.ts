@@ -80,12 +80,13 @@ async function look(one: Watched, store: InstanceStore): Promise<InstanceStats> 
   }
 }
 
-const HEAD = ['NAME', 'ISOLATION', 'CPU %', 'CPU TIME', 'MEMORY', 'LIMIT', 'TASKS', 'EXITS']
+const HEAD = ['NAME', 'ISOLATION', 'STATUS', 'CPU %', 'CPU TIME', 'MEMORY', 'LIMIT', 'TASKS', 'EXITS']
 const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
 const asRow = (stats: InstanceStats): string[] => [
   stats.name,
   stats.isolation,
+  stats.status,
   stats.cpuPercent.toFixed(1),
   `${(stats.cpuTimeNs / 1e9).toFixed(2)} s`,
   mib(stats.memoryBytes),
