@@ -15,11 +15,11 @@ export const whyNoKvm = ((): string | undefined => {
 /** `test` of ava, or `test.skip` with the reason in the title. */
 export function kvmTest(title: string, implementation: (t: ExecutionContext) => void | Promise<void>): void {
   if (whyNoKvm === undefined) anyTest(title, implementation)
-  else anyTest.skip(`${title} (skipped: ${whyNoKvm})`, implementation)
+  else anyTest.skip(`${title} (skipped: no KVM here: ${whyNoKvm})`, implementation)
 }
 
 /** The same, one after the other: for tests that count what the process holds. */
 export function kvmTestSerial(title: string, implementation: (t: ExecutionContext) => void | Promise<void>): void {
   if (whyNoKvm === undefined) anyTest.serial(title, implementation)
-  else anyTest.serial.skip(`${title} (skipped: ${whyNoKvm})`, implementation)
+  else anyTest.serial.skip(`${title} (skipped: no KVM here: ${whyNoKvm})`, implementation)
 }
