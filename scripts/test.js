@@ -40,7 +40,7 @@ async function runHere(run, avaArguments) {
   } else if (status !== 0 && run.failed === 0) run.problems.push(`the test runner ended with status ${status}`)
   if (run.bailedOut) run.problems.push('the test runner gave up')
   if (run.skippedForKvm > 0) {
-    const { whyNoKvm } = await import(`${root}build/test/helpers/kvm.js`)
+    const { whyNoKvm } = await import(`${root}build/test/helpers/why-no-kvm.js`)
     const tests = `${run.skippedForKvm} tests`
     if (whyNoKvm === undefined) run.problems.push(`${tests} were skipped for want of a KVM that works`)
     else say(`${tests} need a KVM that makes VMs, and this one does not: ${whyNoKvm}`)

@@ -7,7 +7,8 @@ import type { BenchResult, Measurement } from '../../src/bench/bench-result.ts'
 import type { Spread } from '../../src/compare/comparison.ts'
 import { type Cli, commandLine } from '../helpers/cli.ts'
 import { containerTest, temporaryDirectory, whyNoContainers } from '../helpers/containers.ts'
-import { kvmTestSerial, whyNoKvm } from '../helpers/kvm.ts'
+import { kvmTestSerial } from '../helpers/kvm.ts'
+import { whyNoKvm } from '../helpers/why-no-kvm.ts'
 
 const ONLY_HOST = ['--levels', '', '--peers', 'host,node']
 

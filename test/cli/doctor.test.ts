@@ -1,6 +1,6 @@
 import test from 'ava'
 import { commandLine } from '../helpers/cli.ts'
-import { whyNoKvm } from '../helpers/kvm.ts'
+import { whyNoKvm } from '../helpers/why-no-kvm.ts'
 
 interface Report {
   schema: string

@@ -1,16 +1,6 @@
 /** Tests that need a real VM: they skip with the reason where /dev/kvm cannot create one. */
 import anyTest, { type ExecutionContext } from 'ava'
-import { KvmSystem } from '../../kvm-bindings/kvm.ts'
-
-export const whyNoKvm = ((): string | undefined => {
-  try {
-    using kvm = KvmSystem.open()
-    kvm.createVm().close()
-    return undefined
-  } catch (error) {
-    return (error as Error).message
-  }
-})()
+import { whyNoKvm } from './why-no-kvm.ts'
 
 /** `test` of ava, or `test.skip` with the reason in the title. */
 export function kvmTest(title: string, implementation: (t: ExecutionContext) => void | Promise<void>): void {
