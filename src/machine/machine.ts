@@ -62,9 +62,9 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     for (const undo of releases.splice(0).reverse()) undo()
   }
   try {
-    const kvm = openKvm()
+    const kvm = orHostError('open /dev/kvm', () => KvmSystem.open())
     releases.push(() => kvm.close())
-    const vm = kvm.createVm()
+    const vm = orHostError('KVM_CREATE_VM', () => kvm.createVm())
     releases.push(() => vm.close())
     const ram = allocateRam(config.memoryBytes)
     releases.push(() => ram.close())
@@ -149,12 +149,13 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
   }
 }
 
-function openKvm(): KvmSystem {
+/** No device, no permission, a hypervisor of others that holds the processor (EBUSY), no memory: the host's to mend. */
+function orHostError<T>(what: string, attempt: () => T): T {
   try {
-    return KvmSystem.open()
+    return attempt()
   } catch (cause) {
     const { code } = cause as { code?: string }
-    throw new HostError(`Cannot create a virtual machine: open /dev/kvm gave ${code ?? cause}.`, {
+    throw new HostError(`Cannot create a virtual machine: ${what} gave ${code ?? cause}.`, {
       hint: 'Run `cloister doctor` to see what this host lacks, or use --isolation container.',
       cause,
     })

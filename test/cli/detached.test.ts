@@ -1,7 +1,6 @@
 /** What a detached instance is: its start, its output, its record and its end, at every level alike. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'ava'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'
 import { commandLine } from '../helpers/cli.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
@@ -18,6 +17,7 @@ import {
   until,
   upTo,
 } from '../helpers/detached.ts'
+import { kvmTestSerial } from '../helpers/kvm.ts'
 import { leftoversOf } from '../helpers/leftovers.ts'
 
 for (const { isolation, levelTest } of LEVELS) {
@@ -277,7 +277,7 @@ for (const { isolation, levelTest } of LEVELS) {
   })
 }
 
-test.serial('a name that is taken is refused without touching the one that has it', async (t) => {
+kvmTestSerial('a name that is taken is refused without touching the one that has it', async (t) => {
   const cloister = detachedCommandLine(t)
   await cloister(['run', '--name', 'web', BUSYBOX, 'true'])
   const { status, stderr } = await cloister(['run', '-d', '--name', 'web', BUSYBOX, 'true'])

@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from 'ava'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'
 import { commandLine } from '../helpers/cli.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
+import { kvmTest } from '../helpers/kvm.ts'
 import { buildProgram } from '../helpers/program-builder.ts'
 
 const LEVELS = ['container', 'unikernel']
@@ -87,10 +88,11 @@ test('a file without an execute bit in a root directory: the path to mend is the
   await refused(t, ['--rootfs', root, '/bin/old'], 126, new RegExp(`chmod \\+x ${join(root, 'bin/old')}\n$`))
 })
 
-test('a kernel that is not there: 125, and what --kernel takes', (t) =>
+kvmTest('a kernel that is not there: 125, and what --kernel takes', (t) =>
   refused(t, ['--kernel', '/nowhere', BUSYBOX], 125, /Cannot boot \/nowhere: there is no such .*\n {2}--kernel takes/, [
     'unikernel',
-  ]))
+  ]),
+)
 
 test('a script: 126, with its interpreter named', async (t) => {
   const path = executable(temporaryDirectory(t), 'script', '#! /bin/sh\necho hi\n')

@@ -15,7 +15,11 @@ import type { Isolation } from '../../src/instance/run-spec.ts'
 import { packageRoot } from '../../src/paths.ts'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'
 import { type Cli, commandLine } from '../helpers/cli.ts'
-import { containerTest, temporaryDirectory } from '../helpers/containers.ts'
+import { containerTest, temporaryDirectory, whyNoContainers } from '../helpers/containers.ts'
+import { kvmTestSerial } from '../helpers/kvm.ts'
+
+/** Skips with what is missing. */
+const bothLevelsTest = whyNoContainers === undefined ? kvmTestSerial : containerTest
 
 async function whenRunning(cloister: Cli): Promise<void> {
   while ((JSON.parse((await cloister(['ps', '--json'])).stdout) as unknown[]).length === 0) await sleep(20)
@@ -156,7 +160,7 @@ test('where no level runs, the comparison says why and ends with 125', async (t)
   t.regex(stdout, /^No level ran\.\nunikernel did not run: Cannot run /m)
 })
 
-containerTest(
+bothLevelsTest(
   '--quick measures the times and what is seen from inside, with the calls that reach the host',
   async (t) => {
     const cloister = commandLine(t)
@@ -185,7 +189,7 @@ containerTest(
   },
 )
 
-containerTest('a level costs memory by the instance, and the line through the points says how much', async (t) => {
+kvmTestSerial('a level costs memory by the instance, and the line through the points says how much', async (t) => {
   const args = ['compare', '--only', 'memory', '--levels', 'unikernel', '--json', BUSYBOX, 'true']
   const { memory } = JSON.parse((await commandLine(t)(args)).stdout) as Comparison
   const { points, further, processesPerInstance } = memory!.levels.unikernel!
@@ -199,7 +203,7 @@ containerTest('a level costs memory by the instance, and the line through the po
   t.true(bytesPerInstance > 2 ** 20 && bytesPerInstance < 128 * 2 ** 20, String(bytesPerInstance))
 })
 
-containerTest('what running costs is told for the host and each level, sample by sample', async (t) => {
+kvmTestSerial('what running costs is told for the host and each level, sample by sample', async (t) => {
   const args = ['compare', '--only', 'cost', '--levels', 'unikernel', '--json', BUSYBOX, 'true']
   const { cost } = JSON.parse((await commandLine(t)(args)).stdout) as Comparison
   t.deepEqual(
@@ -245,7 +249,7 @@ containerTest('no attack in a container takes its neighbour or the host with it'
   t.like(outcomes.get('kernelCrash'), { tried: false })
 })
 
-containerTest(
+kvmTestSerial(
   'no attack in a unikernel takes its neighbour or the host with it, not even the crash of its kernel',
   async (t) => {
     const outcomes = await attacksAt(t, 'unikernel')
@@ -284,14 +288,17 @@ containerTest('--html replaces its file by a whole page, and leaves nothing besi
   t.deepEqual(readdirSync(directory), ['report.html'])
 })
 
-test('options are read anywhere before "--", and what follows it is the program\'s, a "--" of its own too', async (t) => {
-  const args = ['compare', BUSYBOX, '--only', 'time', '--json', '--', 'echo', '--json', '--', '-x']
-  const { status, stdout } = await commandLine(t)([...args.slice(0, 2), '--levels=unikernel', ...args.slice(2)])
-  t.is(status, 0)
-  const { command, time } = JSON.parse(stdout) as Comparison
-  t.deepEqual(command, [BUSYBOX, '--', 'echo', '--json', '--', '-x'])
-  t.is(time!.levels.unikernel!.outputBytes, '--json -- -x\n'.length)
-})
+kvmTestSerial(
+  'options are read anywhere before "--", and what follows it is the program\'s, a "--" of its own too',
+  async (t) => {
+    const args = ['compare', BUSYBOX, '--only', 'time', '--json', '--', 'echo', '--json', '--', '-x']
+    const { status, stdout } = await commandLine(t)([...args.slice(0, 2), '--levels=unikernel', ...args.slice(2)])
+    t.is(status, 0)
+    const { command, time } = JSON.parse(stdout) as Comparison
+    t.deepEqual(command, [BUSYBOX, '--', 'echo', '--json', '--', '-x'])
+    t.is(time!.levels.unikernel!.outputBytes, '--json -- -x\n'.length)
+  },
+)
 
 test('without a source a small program of ours is compared, which says the same everywhere', async (t) => {
   const { status, stdout } = await commandLine(t)(['compare', '--only', 'time', '--runs', '2', '--json'])
@@ -311,7 +318,7 @@ test('parts and levels that there are not are refused by name', async (t) => {
   t.regex(both.stderr, /both --quick and --only/)
 })
 
-test('without a terminal there is a line on standard error for each part, and with --json none', async (t) => {
+kvmTestSerial('without a terminal there is a line on standard error for each part, and with --json none', async (t) => {
   const args = ['compare', '--levels', 'unikernel', '--only', 'time', '--runs', '3', BUSYBOX, 'true']
   const cloister = commandLine(t)
   t.is((await cloister(args)).stderr, 'cloister: warming up\ncloister: time\ncloister: host facts\n')

@@ -11,12 +11,14 @@ import { packageRoot } from '../../src/paths.ts'
 import { kvmTest } from '../helpers/kvm.ts'
 
 const BUSYBOX = '/bin/busybox'
-const root = mkdtempSync(join(tmpdir(), 'cloister-busybox-'))
+/** Made when the first test runs: without KVM none does, and nobody would remove it. */
+const root = join(tmpdir(), `cloister-busybox-${process.pid}`)
 const data = join(root, 'data')
 
 const text = 'the quick brown fox\njumps over\nthe lazy dog\nthe quick brown fox\n10\n9\n100\n'
 
 test.before('files are laid out', () => {
+  mkdirSync(root, { mode: 0o700 })
   mkdirSync(join(root, 'bin'))
   mkdirSync(join(root, 'etc'))
   for (const file of ['etc/passwd', 'etc/group']) copyFileSync(`/${file}`, join(root, file))
