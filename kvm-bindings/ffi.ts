@@ -61,7 +61,8 @@ const library = () => {
   return libc
 }
 
-function cFunction(name: string, result: string, parameters: string[]): () => CFunction {
+/** A C function of the process's libraries, for the files beside this one; looked up when it is first called. */
+export function cFunction(name: string, result: string, parameters: string[]): () => CFunction {
   let declared: CFunction | undefined
   return () => {
     declared ??= library().func(name, result, parameters)
@@ -98,10 +99,10 @@ const cSigaction = cFunction('sigaction', 'int', ['int', 'void *', 'void *'])
 const cSyscall = cFunction('syscall', 'long', ['long', 'long', 'long', 'long'])
 
 /** errno of this thread, or inside the callback of an asynchronous call that of the pool thread which made it. */
-const lastErrno = (): number => native().errno()
+export const lastErrno = (): number => native().errno()
 
 /** Runs a call until it ends other than by EINTR. */
-function retrying(call: () => number, name: string): number {
+export function retrying(call: () => number, name: string): number {
   for (;;) {
     const result = call()
     if (result >= 0) return result

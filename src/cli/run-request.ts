@@ -6,6 +6,8 @@ import { checkWorkingDirectory } from '../image/working-directory.ts'
 import { ISOLATION_LEVELS, type Isolation, type RunSpec } from '../instance/run-spec.ts'
 import { flag, list, type ParsedArguments, text } from './command.ts'
 import { DEFAULT_PATH, programEnvironment } from './environment.ts'
+import { parseDisks } from './parse-disks.ts'
+import { parseNetwork } from './parse-network.ts'
 import { parseSize, parseWhole } from './quantities.ts'
 
 export const DEFAULT_MEMORY = '128M'
@@ -27,12 +29,14 @@ export function runRequest(parsed: ParsedArguments): (name: string) => RunSpec {
       hint: 'Write --trace exits:FILE.',
     })
   }
-  const [kernel, append] = [text(parsed, 'kernel'), text(parsed, 'append')]
-  if (isolation === 'container' && (kernel ?? append) !== undefined) {
+  const [kernel, initrd, append] = [text(parsed, 'kernel'), text(parsed, 'initrd'), text(parsed, 'append')]
+  if (isolation === 'container' && (kernel ?? initrd ?? append) !== undefined) {
     throw new UsageError('Cannot boot a kernel in a container: it shares that of the host.', {
-      hint: '--kernel and --append go with --isolation unikernel.',
+      hint: '--kernel, --initrd and --append go with --isolation unikernel.',
     })
   }
+  const disks = parseDisks(list(parsed, 'disk'), isolation)
+  const network = text(parsed, 'net')
   const resolved = resolveSource({
     isolation,
     operands: parsed.operands,
@@ -48,7 +52,11 @@ export function runRequest(parsed: ParsedArguments): (name: string) => RunSpec {
     memoryBytes: parseMemory(text(parsed, 'memory') ?? DEFAULT_MEMORY),
     cpus: parseWhole(text(parsed, 'cpus') ?? '1', { what: 'the number of processors', min: 1, max: MOST_CPUS }),
     interactive: flag(parsed, 'interactive'),
+    ...(flag(parsed, 'tty') ? { tty: true } : {}),
+    ...(network === undefined ? {} : { network: parseNetwork(network, isolation) }),
+    ...(disks.length === 0 ? {} : { disks }),
     ...(kernel === undefined ? {} : { kernel: posix.resolve(kernel) }),
+    ...(initrd === undefined ? {} : { initrd: posix.resolve(initrd) }),
     ...(append === undefined ? {} : { append }),
     ...(trace === undefined ? {} : { trace }),
   }

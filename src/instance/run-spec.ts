@@ -10,6 +10,15 @@ export type Source =
   /** A directory of the host that becomes the root, copy-on-write: writes never reach it. */
   | { readonly kind: 'rootfs'; readonly directory: string }
 
+/** A raw disk image or block device of the host. */
+export interface DiskSpec {
+  readonly path: string
+  readonly readOnly: boolean
+}
+
+/** `tap`: an interface of the host that the user made. `network`: one of `cloister network create`. */
+export type NetworkSpec = { readonly kind: 'none' } | { readonly kind: 'tap' | 'network'; readonly name: string }
+
 export interface RunSpec {
   /** Unique among instances; also the hostname inside. */
   readonly name: string
@@ -28,8 +37,14 @@ export interface RunSpec {
   readonly cpus: number
   /** Whether the caller's stdin is connected (`-i`); otherwise the program reads end of file. */
   readonly interactive: boolean
-  /** VMs only. */
+  /** Whether the program gets a terminal of its own (`-t`). */
+  readonly tty?: boolean
+  /** What it is attached to; nothing unless said. */
+  readonly network?: NetworkSpec
+  /** The rest is for VMs only. Disks come up in this order: /dev/vda, /dev/vdb, ... */
+  readonly disks?: readonly DiskSpec[]
   readonly kernel?: string
+  readonly initrd?: string
   readonly append?: string
   readonly trace?: { readonly kind: 'exits'; readonly file?: string }
 }

@@ -7,6 +7,7 @@ import { CoalescedMmioRing } from '../../kvm-bindings/coalesced-mmio.ts'
 import { KvmSystem } from '../../kvm-bindings/kvm.ts'
 import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import type { VmFd } from '../../kvm-bindings/vm-fd.ts'
+import type { Reactor } from '../backends/reactor.ts'
 import { loadKernel } from '../boot/load-kernel.ts'
 import { writePvhBoot } from '../boot/pvh.ts'
 import { pvhEntryState } from '../boot/pvh-cpu-state.ts'
@@ -20,7 +21,6 @@ import { createExitHandler, type MachineEnd } from './exit-handler.ts'
 import { createExitTrace } from './exit-trace.ts'
 import { type DevicePlan, placeDevices } from './place-devices.ts'
 import { createPoolRunner } from './pool-runner.ts'
-import { Reactor } from './reactor.ts'
 import type { RunnerEvents, VcpuRunner } from './vcpu-runner.ts'
 import { applyCpuPolicy, type PolicyMemory, setEntryState, suggestAndApply } from './vcpu-setup.ts'
 
@@ -31,6 +31,8 @@ export interface MachineConfig extends DevicePlan {
   /** The devices' arguments are put in front of it. */
   readonly commandLine: string
   readonly modules: readonly BootModuleSource[]
+  /** Started, and outlives the machine: backends of devices may watch descriptors of their own with it. */
+  readonly reactor: Reactor
   /** Which thread runs the vCPU; see vcpu-runner.ts. */
   readonly runner?: 'pool' | 'worker'
   /** What its processors are: one recorded earlier, else the one this host suggests. */
@@ -70,8 +72,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     releases.push(() => ram.close())
     prepareVm(vm, ram)
 
-    const reactor = new Reactor((error) => handler.onError(error))
-    releases.push(() => void reactor.close())
+    const { reactor } = config
     const { ports, mmio, transports } = placeDevices(config, {
       vm,
       memory: ram.memory,
@@ -135,7 +136,6 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
         closing ??= (async () => {
           handler.finish({ kind: 'stopped' })
           await runner.stop()
-          await reactor.close()
           // Devices let go of guest buffers before the memory goes.
           for (const transport of transports) transport.reset()
           release()

@@ -5,6 +5,7 @@
 import { EFD_CLOEXEC, EFD_NONBLOCK } from '../../kvm-bindings/constants.ts'
 import { close, eventfd, eventfdWrite } from '../../kvm-bindings/ffi.ts'
 import type { VmFd } from '../../kvm-bindings/vm-fd.ts'
+import type { Reactor } from '../backends/reactor.ts'
 import type { ByteSink, ByteSource } from '../backends/streams.ts'
 import { Bus } from '../bus/bus.ts'
 import { createExitPort } from '../devices/exit-port.ts'
@@ -18,7 +19,6 @@ import { createMmioTransport, type MmioTransport } from '../virtio/mmio-transpor
 import { DEFERRABLE_WRITES, MMIO_OFFSET } from '../virtio/registers.ts'
 import { PORTS, VIRTIO_SLOTS, virtioSlot } from './device-table.ts'
 import type { EndRequest } from './exit-handler.ts'
-import type { Reactor } from './reactor.ts'
 
 export interface DevicePlan {
   /** In slot order: device n sits in window n. */
@@ -64,7 +64,7 @@ function placePorts({ serial }: DevicePlan, site: Site): Bus {
 }
 
 function connect({ devices, trace, log }: DevicePlan, slot: number, site: Site): MmioTransport {
-  const { vm, memory, reactor, settle } = site
+  const { vm, memory, reactor, releases, settle } = site
   const { gpa, gsi } = virtioSlot(slot)
   const transport = createMmioTransport({
     device: devices[slot]!,
@@ -82,6 +82,7 @@ function connect({ devices, trace, log }: DevicePlan, slot: number, site: Site):
       settle()
       transport.notify(queue)
     })
+    releases.push(() => reactor.unwatch(fd))
   }
   return transport
 }

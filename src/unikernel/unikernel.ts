@@ -2,7 +2,9 @@
  * The unikernel level: the program alone with our guest kernel in a virtual machine of its own.
  * This process is its VMM.
  */
+
 import { hostRandom } from '../backends/random-source.ts'
+import { Reactor } from '../backends/reactor.ts'
 import { virtioRng } from '../devices/virtio-rng.ts'
 import { EXIT, UsageError } from '../errors.ts'
 import { planCpio } from '../image/cpio.ts'
@@ -16,6 +18,7 @@ import { createMachine, type Machine } from '../machine/machine.ts'
 import { sizeThreadPool } from '../machine/thread-pool.ts'
 import { MIB } from '../memory/memory-map.ts'
 import { unikernelPath } from '../paths.ts'
+import { type Attached, attachDevices } from '../vmm/attach.ts'
 import { MESSAGE_MAX } from './abi.ts'
 import type { ProgramExit } from './control-channel.ts'
 import { describeEnd, describeExit } from './ending.ts'
@@ -51,6 +54,8 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
   let machine: Machine | undefined
   let group: VmmCgroup | undefined
   let streams: GuestStreams | undefined
+  let attached: Attached | undefined
+  let reactor: Reactor | undefined
   let programExit: ProgramExit | undefined
   let resolveResult: (result: ExitResult) => void
   const result = new Promise<ExitResult>((resolve) => {
@@ -98,6 +103,9 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     if (directory !== undefined) group = joinVmmCgroup({ ...spec, directory }, detached, log)
   }
 
+  const onReactorFailed = ({ message }: Error) =>
+    kill({ exitCode: EXIT.cloisterFailed, report: `Cannot go on with ${spec.program}: ${message}.` })
+
   const kill = (outcome: ExitResult) => {
     killed = true
     phases.exited ??= now()
@@ -125,15 +133,18 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
         })
       }
       if (detached) joinGroup()
-      sizeThreadPool(stdio.stdin === undefined ? 0 : 1)
+      reactor = new Reactor(onReactorFailed)
+      attached = await attachDevices(spec, { reactor, directory, log })
+      sizeThreadPool((stdio.stdin === undefined ? 0 : 1) + attached.threads)
       streams = openStreams()
       const tree = rootTree(spec.source, log)
       machine = await createMachine({
         memoryBytes: spec.memoryBytes,
         kernel: spec.kernel ?? unikernelPath,
-        commandLine: spec.append ?? '',
+        commandLine: [attached.commandLine, spec.append ?? ''].filter(Boolean).join(' '),
         modules: [{ name: 'the root file tree', largest: largestFile(tree), ...planCpio(tree) }],
-        devices: [streams.device, virtioRng(hostRandom)],
+        devices: [streams.device, virtioRng(hostRandom), ...attached.devices],
+        reactor,
         // A kernel of the user's own talks on the serial port; ours only when something is wrong.
         serial: { sink: spec.kernel ? kernelLog.overhear(streams.openStdout()) : kernelLog.serial },
         policyMemory: policyMemory(),
@@ -166,6 +177,7 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
       security: securityOfUnikernel({ ...spec, group }),
       details: {
         kernel: spec.kernel ?? unikernelPath,
+        ...attached?.describe(),
         ...group?.describe(),
         ...(machine && describeProcessor(machine.policy)),
       },
@@ -174,6 +186,8 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     async close() {
       closed = true
       await machine?.close()
+      attached?.close()
+      await reactor?.close()
       streams?.close()
       group?.remove()
       phases.gone ??= now()

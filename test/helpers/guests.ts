@@ -1,11 +1,13 @@
 /** Boots a test guest (guest-kernel/tests) in a real VM and says what it printed and how it ended. */
 import { join } from 'node:path'
+import { Reactor } from '../../src/backends/reactor.ts'
 import type { BootModuleSource } from '../../src/machine/boot-modules.ts'
 import type { CpuPolicy } from '../../src/machine/cpu-policy.ts'
 import type { MachineEnd } from '../../src/machine/exit-handler.ts'
 import { createMachine, type Machine } from '../../src/machine/machine.ts'
 import { MIB } from '../../src/memory/memory-map.ts'
 import { packageRoot } from '../../src/paths.ts'
+import type { VirtioDevice } from '../../src/virtio/device.ts'
 
 export const guestPath = (name: string) => join(packageRoot, 'guest-kernel/build/tests', `${name}.elf`)
 
@@ -15,6 +17,7 @@ export interface GuestOptions {
   readonly trace?: (line: string) => void
   readonly modules?: readonly BootModuleSource[]
   readonly policy?: CpuPolicy
+  readonly devices?: readonly VirtioDevice[]
 }
 
 export interface BootedGuest {
@@ -28,7 +31,9 @@ export async function bootGuest(
   { memoryBytes = 32 * MIB, modules = [], ...options }: GuestOptions = {},
 ): Promise<BootedGuest> {
   const chunks: Buffer[] = []
-  const machine = await createMachine({
+  const reactor = new Reactor((error) => chunks.push(Buffer.from(`reactor: ${error.message}\n`)))
+  const made = await createMachine({
+    reactor,
     memoryBytes,
     kernel: guestPath(name),
     commandLine: '',
@@ -45,6 +50,13 @@ export async function bootGuest(
     },
     ...options,
   })
+  const machine = {
+    ...made,
+    async close() {
+      await made.close()
+      await reactor.close()
+    },
+  }
   return { machine, output: () => Buffer.concat(chunks).toString() }
 }
 

@@ -16,6 +16,7 @@ export const run: Command = {
     },
     { name: 'rootfs', value: 'DIR', describe: 'Use a directory as the root file system, copy-on-write' },
     { name: 'interactive', short: 'i', describe: 'Connect standard input' },
+    { name: 'tty', short: 't', describe: 'Give the program a terminal' },
     { name: 'env', short: 'e', value: 'K[=V]', many: true, describe: 'Set a variable; K alone passes yours on' },
     { name: 'env-file', value: 'FILE', many: true, describe: 'Read variables from a file, one K=V or K a line' },
     {
@@ -32,7 +33,20 @@ export const run: Command = {
       value: 'TIME',
       describe: 'End it after this time with status 124: 500ms, 2s, 1m; a bare number is seconds',
     },
+    {
+      name: 'disk',
+      value: 'FILE[:ro]',
+      many: true,
+      describe: 'Attach a raw disk image or block device as /dev/vda, the next as /dev/vdb (VMs)',
+    },
+    {
+      name: 'net',
+      value: 'NETWORK|tap:NAME|none',
+      describe: 'Attach it to a network of "cloister network", or a VM to a tap of yours (default none)',
+      completes: 'nothing',
+    },
     { name: 'kernel', value: 'FILE', describe: 'Guest kernel to boot instead of ours (VMs)' },
+    { name: 'initrd', value: 'FILE', describe: 'Initial RAM disk for the kernel of --kernel (VMs)' },
     { name: 'append', value: 'ARGS', describe: 'Add to the kernel command line (VMs)' },
     {
       name: 'trace',

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import test from 'ava'
 import { EFD_NONBLOCK } from '../../kvm-bindings/constants.ts'
 import { close, eventfd, eventfdWrite } from '../../kvm-bindings/ffi.ts'
-import { Reactor } from '../../src/machine/reactor.ts'
+import { Reactor } from '../../src/backends/reactor.ts'
 
 const epollFds = () =>
   readdirSync('/proc/self/fd')
