@@ -13,6 +13,7 @@ const DATA_MAX = 8
 export class CoalescedMmioRing {
   readonly #bytes: Uint8Array
   readonly #words: Uint32Array
+  #draining = false
 
   /** @param page part of a vCPU's kvm_run mapping, as far into it as KVM_CAP_COALESCED_MMIO says; dies with it. */
   constructor(page: Uint8Array) {
@@ -23,9 +24,19 @@ export class CoalescedMmioRing {
   /**
    * Hands over each write that is there now and frees its place. What the guest adds meanwhile comes before a later
    * exit or kick, or a guest that never stops writing would keep the caller here. The data are a live view: valid
-   * during the call.
+   * during the call. Draining again from within `handle` does nothing: the rest follows in order.
    */
   drain(handle: (gpa: number, data: Uint8Array) => void): void {
+    if (this.#draining) return
+    this.#draining = true
+    try {
+      this.#drain(handle)
+    } finally {
+      this.#draining = false
+    }
+  }
+
+  #drain(handle: (gpa: number, data: Uint8Array) => void): void {
     // The kernel fills an entry before it moves `last`.
     const last = Atomics.load(this.#words, LAST_32)
     let first = this.#words[FIRST_32]!

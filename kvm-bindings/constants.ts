@@ -26,6 +26,9 @@ export const MAP_ANONYMOUS = 0x20
 export const MAP_NORESERVE = 0x4000
 export const MAP_POPULATE = 0x8000
 
+// madvise(2)
+export const MADV_REMOVE = 9
+
 // memfd_create(2), eventfd(2)
 export const MFD_CLOEXEC = 0x1
 export const MFD_ALLOW_SEALING = 0x2
@@ -47,6 +50,29 @@ export const EPOLLEXCLUSIVE = 0x10000000
 export const EPOLLONESHOT = 0x40000000
 export const EPOLLET = 0x80000000
 
+// fallocate(2), preadv2(2)
+export const FALLOC_FL_KEEP_SIZE = 0x01
+export const FALLOC_FL_PUNCH_HOLE = 0x02
+export const FALLOC_FL_ZERO_RANGE = 0x10
+export const RWF_NOWAIT = 0x8
+
+// fcntl(2), <linux/fs.h>
+export const F_RDLCK = 0
+export const F_WRLCK = 1
+export const F_OFD_SETLK = 37
+export const BLKGETSIZE64 = 0x80081272
+
+// io_uring(7)
+export const SYS_io_uring_setup = 425
+export const SYS_io_uring_enter = 426
+export const SYS_io_uring_register = 427
+export const IORING_OFF_SQ_RING = 0
+export const IORING_OFF_SQES = 0x10000000
+export const IORING_ENTER_GETEVENTS = 1
+export const IORING_FEAT_SINGLE_MMAP = 1
+export const IORING_FEAT_SUBMIT_STABLE = 4
+export const IORING_FSYNC_DATASYNC = 1
+
 // flock(2)
 export const LOCK_EX = 2
 export const LOCK_NB = 4
@@ -54,6 +80,29 @@ export const LOCK_NB = 4
 // socket(7), unix(7)
 export const SOL_SOCKET = 1
 export const SO_PEERCRED = 17
+
+// netdevice(7), <linux/if.h>, <linux/if_tun.h>
+export const AF_INET = 2
+export const SOCK_DGRAM = 2
+export const SOCK_CLOEXEC = 0o2000000
+export const SIOCGIFFLAGS = 0x8913
+export const SIOCGIFMTU = 0x8921
+export const IFF_UP = 0x1
+export const IFF_TAP = 0x0002
+export const IFF_MULTI_QUEUE = 0x0100
+export const IFF_PERSIST = 0x0800
+export const IFF_NO_PI = 0x1000
+export const IFF_VNET_HDR = 0x4000
+export const TUNSETIFF = 0x400454ca
+export const TUNSETOFFLOAD = 0x400454d0
+export const TUNGETIFF = 0x800454d2
+export const TUNSETVNETHDRSZ = 0x400454d8
+export const TUN_F_CSUM = 0x01
+export const TUN_F_TSO4 = 0x02
+export const TUN_F_TSO6 = 0x04
+export const TUN_F_TSO_ECN = 0x08
+export const TUN_F_USO4 = 0x20
+export const TUN_F_USO6 = 0x40
 
 // sigaction(2)
 export const SA_RESTART = 0x10000000
@@ -65,7 +114,12 @@ export const SYS_tgkill = 234
 // errno(3), the few that code here decides on; every other one travels as a name in SyscallError.code
 export const EINTR = 4
 export const E2BIG = 7
+export const EIO = 5
 export const EAGAIN = 11
+export const EACCES = 13
+export const EINVAL = 22
+export const ENOSPC = 28
+export const EOPNOTSUPP = 95
 
 // KVM_SET_USER_MEMORY_REGION
 export const KVM_MEM_LOG_DIRTY_PAGES = 1

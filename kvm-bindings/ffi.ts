@@ -302,6 +302,42 @@ export function epollWaitAsync(
   })
 }
 
+/** One epoll_wait that does not wait: how many events are there now. */
+export function epollTake(epfd: number, events: Uint8Array, maxEvents: number): number {
+  if (maxEvents * EPOLL_EVENT_SIZE > events.length) throw new RangeError('Cannot wait: the event buffer is too small.')
+  return retrying(() => cEpollWait()(epfd, events, maxEvents, 0), 'epoll_wait')
+}
+
+type LoopPoll = (fd: number, callback: (status: number) => void) => { close(): void }
+
+/** Whether this program exports libuv's functions. */
+export function canPollOnLoop(): boolean {
+  try {
+    library().symbol('uv_poll_start')
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Handles in use: koffi closes one that is garbage. */
+const polled = new Set<object>()
+
+/**
+ * Lets Node's own event loop wait for a descriptor (uv_poll_t): calls back, without a thread in between, for as long as
+ * it is readable, and keeps the process alive until the function returned is called; the descriptor stays open till
+ * then. What the callback throws would come up in somebody else's call: it must not throw. A negative status is
+ * libuv's error and the last call. Only where `canPollOnLoop`.
+ */
+export function pollOnLoop(fd: number, callback: (status: number) => void): () => void {
+  // Its declared type leaves the status out.
+  const handle = (native().node.poll as unknown as LoopPoll)(fd, callback)
+  polled.add(handle)
+  return () => {
+    if (polled.delete(handle)) handle.close()
+  }
+}
+
 // ---- threads and signals ----
 
 /** The kernel's id of the calling thread: of a Worker when called there. */

@@ -155,6 +155,14 @@ export const KVM_GET_DEBUGREGS = request('KVM_GET_DEBUGREGS', 'vcpu', 0xa1, 'rea
 export const KVM_SET_DEBUGREGS = request('KVM_SET_DEBUGREGS', 'vcpu', 0xa2, 'write', debugregs, CAP.KVM_CAP_DEBUGREGS)
 export const KVM_SET_TSC_KHZ = request('KVM_SET_TSC_KHZ', 'vcpu', 0xa2, 'none', undefined, CAP.KVM_CAP_TSC_CONTROL)
 export const KVM_GET_TSC_KHZ = request('KVM_GET_TSC_KHZ', 'vcpu', 0xa3, 'none', undefined, CAP.KVM_CAP_GET_TSC_KHZ)
+export const KVM_KVMCLOCK_CTRL = request(
+  'KVM_KVMCLOCK_CTRL',
+  'vcpu',
+  0xad,
+  'none',
+  undefined,
+  CAP.KVM_CAP_KVMCLOCK_CTRL,
+)
 export const KVM_GET_XSAVE = request('KVM_GET_XSAVE', 'vcpu', 0xa4, 'read', xsave, CAP.KVM_CAP_XSAVE)
 export const KVM_SET_XSAVE = request('KVM_SET_XSAVE', 'vcpu', 0xa5, 'write', xsave, CAP.KVM_CAP_XSAVE)
 export const KVM_GET_XSAVE2 = request('KVM_GET_XSAVE2', 'vcpu', 0xcf, 'read', xsave, CAP.KVM_CAP_XSAVE2)

@@ -246,6 +246,11 @@ export class VcpuFd {
     this.#request(request.KVM_SET_TSC_KHZ, khz)
   }
 
+  /** Says that the vCPU stood still: its guest's watchdogs forgive the time. EINVAL for a guest without kvm-clock. */
+  kvmclockCtrl(): void {
+    this.#request(request.KVM_KVMCLOCK_CTRL, 0)
+  }
+
   setGuestDebug(value: GuestDebug): void {
     this.#set(request.KVM_SET_GUEST_DEBUG, guestDebug, value)
   }

@@ -48,3 +48,15 @@ test('a guest that writes as fast as it is drained does not keep the host in the
   ring.drain((gpa) => seen.push(gpa))
   t.deepEqual(seen, [1, 2, 3, 4])
 })
+
+test('draining again while a write is handled leaves the rest to the first, in order', (t) => {
+  const { ring, push } = kernelRing()
+  for (const gpa of [1, 2, 3]) push(gpa)
+  const seen: number[] = []
+  const handle = (gpa: number) => {
+    ring.drain(handle)
+    seen.push(gpa)
+  }
+  ring.drain(handle)
+  t.deepEqual(seen, [1, 2, 3])
+})

@@ -12,7 +12,7 @@ import type { Struct } from '../../kvm-bindings/layout.ts'
 import * as requests from '../../kvm-bindings/requests.ts'
 
 /** Younger than the headers of the oldest distribution we build on (Linux 6.1): proved only where the header has it. */
-const NEWER_THAN_LINUX_6_1 = ['KVM_EXIT_MEMORY_FAULT']
+const NEWER_THAN_LINUX_6_1 = ['KVM_EXIT_MEMORY_FAULT', 'TUN_F_USO4', 'TUN_F_USO6']
 
 const source = fileURLToPath(new URL('../../../kvm-bindings/', import.meta.url))
 const built = fileURLToPath(new URL('../../kvm-bindings/structs/', import.meta.url))

@@ -1,0 +1,14 @@
+/** Gives pages of a mapping back to the host kernel. madvise(2) */
+import { MADV_REMOVE } from './constants.ts'
+import { cFunction, retrying } from './ffi.ts'
+
+const cMadvise = cFunction('madvise', 'int', ['uintptr', 'size_t', 'int'])
+
+/**
+ * Whole pages of a shared mapping that its owner keeps during the call; they read as zeros afterwards. MADV_REMOVE
+ * punches a hole into the file behind the mapping, as fallocate(2) does: MADV_DONTNEED would only forget that this
+ * process looked at the pages, and free nothing.
+ */
+export const discardPages = (address: bigint, length: number): void => {
+  retrying(() => cMadvise()(address, length, MADV_REMOVE), 'madvise')
+}
