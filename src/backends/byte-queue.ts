@@ -13,6 +13,11 @@ export class ByteQueue {
     this.#length += bytes.length
   }
 
+  clear(): void {
+    this.#chunks.length = 0
+    this.#length = 0
+  }
+
   /** Moves the oldest bytes into the buffer and says how many. */
   read(into: Uint8Array): number {
     let done = 0
