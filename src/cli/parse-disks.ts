@@ -1,10 +1,48 @@
-/** `--disk FILE[:ro]`, as often as wanted. */
+/** `--disk FILE[:ro|:cow|:base=IMAGE][:bps=RATE][:iops=RATE]`, as often as wanted. What the files are is looked at when they are opened. */
 import { posix } from 'node:path'
+import { UsageError } from '../errors.ts'
 import type { DiskSpec, Isolation } from '../instance/run-spec.ts'
+import { splitRate } from './parse-rate.ts'
 
-export function parseDisks(asked: readonly string[], _isolation: Isolation): readonly DiskSpec[] {
-  return asked.map((text) => {
-    const readOnly = text.endsWith(':ro')
-    return { path: posix.resolve(readOnly ? text.slice(0, -3) : text), readOnly }
-  })
+/** /dev/vda to /dev/vdh. The interrupt controller has room for hardly more, and other devices need some. */
+const MOST_DISKS = 8
+
+export function parseDisks(asked: readonly string[], isolation: Isolation): readonly DiskSpec[] {
+  if (asked.length > 0 && isolation === 'container') {
+    throw new UsageError(`Cannot attach ${asked[0]} to a container: disks are for virtual machines.`, {
+      hint: '--disk goes with --isolation unikernel.',
+    })
+  }
+  if (asked.length > MOST_DISKS) {
+    throw new UsageError(`Cannot attach ${asked.length} disks: a virtual machine takes ${MOST_DISKS} at most.`)
+  }
+  const disks = asked.map(parseDisk)
+  const writers = disks.filter(({ readOnly, copyOnWrite }) => !readOnly && !copyOnWrite)
+  const twice = writers.find(
+    ({ path }) => disks.filter((other) => path === other.path || path === other.base).length > 1,
+  )
+  if (twice) {
+    throw new UsageError(`Cannot attach ${twice.path} twice: one disk would not know what the other writes.`, {
+      hint: 'A file may come up several times if all are read-only: FILE:ro.',
+    })
+  }
+  return disks
+}
+
+function parseDisk(text: string): DiskSpec {
+  const { rest, rate } = splitRate(text)
+  const option = /^(?<file>.*):(?:(?<flag>ro|cow)|base=(?<base>.*))$/s.exec(rest)?.groups
+  const { file = rest, flag, base } = option ?? {}
+  if (file === '' || base === '') {
+    throw new UsageError(`Cannot attach "${text}" as a disk: it names no file.`, {
+      hint: 'Write --disk FILE, FILE:ro, FILE:cow or FILE:base=IMAGE.',
+    })
+  }
+  return {
+    path: posix.resolve(file),
+    readOnly: flag === 'ro',
+    ...(flag === 'cow' ? { copyOnWrite: true } : {}),
+    ...(base === undefined ? {} : { base: posix.resolve(base) }),
+    ...(rate && { rate }),
+  }
 }

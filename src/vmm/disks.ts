@@ -1,8 +1,74 @@
-/** `--disk`: raw images of the host as virtio-blk devices of one VM. */
-import { UsageError } from '../errors.ts'
+/** `--disk`: images and block devices of the host as virtio-blk devices of one VM, in the order they were asked for. */
+import { realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve, sep } from 'node:path'
+import { type AsyncFiles, openAsyncFiles } from '../backends/disk/async-files.ts'
+import type { Disk } from '../backends/disk/disk.ts'
+import { logFaults } from '../backends/disk/fault-log.ts'
+import { refused } from '../backends/disk/image-file.ts'
+import { openRawDisk, openThrowAwayDisk } from '../backends/disk/open-disk.ts'
+import { openPersistentDisk } from '../backends/disk/persistent-overlay.ts'
+import { virtioBlk } from '../devices/virtio-blk.ts'
 import type { DiskSpec } from '../instance/run-spec.ts'
+import { claimDirectory, stateRoots } from '../instance/state-root.ts'
 import type { AttachContext, Attached } from './attach.ts'
 
-export function attachDisks(disks: readonly DiskSpec[], _context: AttachContext): Attached {
-  throw new UsageError(`Cannot attach ${disks[0]!.path}: not yet.`)
+export function attachDisks(specs: readonly DiskSpec[], { reactor, log }: AttachContext): Attached {
+  const files = openAsyncFiles(reactor)
+  const disks: Disk[] = []
+  const close = () => {
+    // Once: what is closed here may be another's soon after.
+    for (const disk of disks.splice(0)) disk.close()
+    files.close()
+  }
+  try {
+    for (const spec of specs) disks.push(logFaults(openDisk(spec, files), spec.path, log))
+    const facts = specs.map((spec, index) => ({ ...spec, bytes: disks[index]!.bytes, engine: files.kind }))
+    let closed = false
+    return {
+      devices: disks.map((disk, index) => virtioBlk(disk, specs[index]!.rate)),
+      commandLine: '',
+      threads: files.threads,
+      describe: () => ({
+        disks: facts.map(({ path, ...rest }, index) => ({ device: guestName(index), path, ...rest })),
+      }),
+      close() {
+        if (!closed) close()
+        closed = true
+      },
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
 }
+
+function openDisk({ path, readOnly, copyOnWrite, base }: DiskSpec, files: AsyncFiles): Disk {
+  for (const file of [path, ...(base ? [base] : [])]) refuseOwnState(file)
+  if (base !== undefined) return openPersistentDisk(path, base, files)
+  if (!copyOnWrite) return openRawDisk(path, readOnly, files)
+  const directory = join(stateRoots().data, 'overlays')
+  claimDirectory(directory)
+  return openThrowAwayDisk(path, directory, files)
+}
+
+/** A VM that could write our records could speak for any other. */
+function refuseOwnState(path: string): void {
+  const { run, data } = stateRoots()
+  for (const root of [run, data]) {
+    if (`${real(path)}${sep}`.startsWith(`${real(root)}${sep}`))
+      throw refused(path, 'it is part of what Cloister keeps its own state in', 'Keep images elsewhere.')
+  }
+}
+
+/** What is not there yet would be made in a directory that is. */
+function real(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    const parent = dirname(resolve(path))
+    return parent === resolve(path) ? parent : join(real(parent), basename(path))
+  }
+}
+
+/** As Linux and our guest kernel name them: the 27th is vdaa, but there are not as many slots. */
+const guestName = (index: number): string => `/dev/vd${String.fromCharCode(0x61 + index)}`

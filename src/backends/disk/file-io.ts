@@ -1,0 +1,130 @@
+/**
+ * Moves data between a file and memory: on the spot when the host can do so from its page cache, else later without
+ * anybody waiting. bench/disk-engine.ts has the figures: a hop to another thread costs twenty such reads.
+ */
+import { EAGAIN, EIO, EOPNOTSUPP, RWF_NOWAIT } from '../../../kvm-bindings/constants.ts'
+import { preadv2, pwritev } from '../../../kvm-bindings/vector-io.ts'
+import { IoVector } from '../../memory/io-vector.ts'
+import { type AsyncFiles, errnoOf, type FileDone } from './async-files.ts'
+import type { DiskDone } from './disk.ts'
+
+/** Larger transfers never keep the main loop: some milliseconds of copying. */
+const QUICK_BYTES = 4 * 2 ** 20
+/**
+ * A write into the page cache takes microseconds, unless the host makes writers wait for its disks. After a wait of more
+ * than this, writes take the other way for four times as long: the main loop never stands for more than a fifth of its
+ * time, and a write that was merely preempted costs little.
+ */
+const PATIENCE_MS = 5
+const AVOID_FACTOR = 4
+
+export interface FileIoOptions {
+  readonly fd: number
+  readonly files: AsyncFiles
+  /** Milliseconds; `performance.now` unless said. */
+  readonly clock?: () => number
+}
+
+export class FileIo {
+  readonly fd: number
+  readonly files: AsyncFiles
+  readonly #clock: () => number
+  /** For calls that have ended when they return. */
+  readonly #quick = new IoVector()
+  readonly #idle: IoVector[] = []
+  #canAskNotToWait = true
+  #quickWritesFrom = 0
+
+  constructor({ fd, files, clock = () => performance.now() }: FileIoOptions) {
+    this.fd = fd
+    this.files = files
+    this.#clock = clock
+  }
+
+  read(offset: number, segments: readonly Uint8Array[], skip: number, length: number, done: DiskDone): void {
+    const quick = this.#canAskNotToWait && length <= QUICK_BYTES
+    this.#move({ offset, segments, skip, length, done }, quick ? this.#readNow : undefined, this.#laterRead)
+  }
+
+  write(offset: number, segments: readonly Uint8Array[], skip: number, length: number, done: DiskDone): void {
+    const quick = length <= QUICK_BYTES && this.#clock() >= this.#quickWritesFrom
+    this.#move({ offset, segments, skip, length, done }, quick ? this.#writeNow : undefined, this.#laterWrite)
+  }
+
+  /** Never on the spot: for work that nobody needs to have done soon. */
+  writeLater(offset: number, segments: readonly Uint8Array[], skip: number, length: number, done: DiskDone): void {
+    this.#move({ offset, segments, skip, length, done }, undefined, this.#laterWrite)
+  }
+
+  flush(done: DiskDone): void {
+    this.files.fdatasync(this.fd, (result) => done(errnoOf(result)))
+  }
+
+  readonly #readNow = (vector: IoVector, at: number): number => {
+    const result = preadv2(this.fd, vector, at, RWF_NOWAIT)
+    if (result !== -EOPNOTSUPP) return result
+    this.#canAskNotToWait = false
+    return -EAGAIN
+  }
+
+  readonly #writeNow = (vector: IoVector, at: number): number => {
+    const begun = this.#clock()
+    const result = pwritev(this.fd, vector, at)
+    const ended = this.#clock()
+    const waited = ended - begun
+    if (waited > PATIENCE_MS) this.#quickWritesFrom = ended + AVOID_FACTOR * waited
+    return result
+  }
+
+  readonly #laterRead = (vector: IoVector, at: number, end: FileDone): void =>
+    this.files.preadv(this.fd, vector, at, end)
+
+  readonly #laterWrite = (vector: IoVector, at: number, end: FileDone): void =>
+    this.files.pwritev(this.fd, vector, at, end)
+
+  /** Both ways may do part of the work only; the second goes on where the first had to wait. */
+  #move(
+    { offset, segments, skip, length, done }: Transfer,
+    now: ((vector: IoVector, at: number) => number) | undefined,
+    later: (vector: IoVector, at: number, end: FileDone) => void,
+  ): void {
+    let moved = 0
+    let result = 1
+    while (now && moved < length && result > 0) {
+      this.#quick.pack(segments, skip + moved, length - moved)
+      result = now(this.#quick, offset + moved)
+      moved += Math.max(result, 0)
+    }
+    if (moved === length || (result <= 0 && result !== -EAGAIN)) {
+      done(moved === length ? 0 : whyNothing(result))
+      return
+    }
+
+    const vector = this.#idle.pop() ?? new IoVector()
+    const end = (errno: number) => {
+      this.#idle.push(vector)
+      done(errno)
+    }
+    const goOn = (): void => {
+      vector.pack(segments, skip + moved, length - moved)
+      later(vector, offset + moved, (result) => {
+        moved += Math.max(result, 0)
+        if (moved === length) end(0)
+        else if (result > 0) goOn()
+        else end(whyNothing(result))
+      })
+    }
+    goOn()
+  }
+}
+
+interface Transfer {
+  readonly offset: number
+  readonly segments: readonly Uint8Array[]
+  readonly skip: number
+  readonly length: number
+  readonly done: DiskDone
+}
+
+/** Nothing moved: the file ends before the disk does. */
+const whyNothing = (result: number): number => (result === 0 ? EIO : errnoOf(result))

@@ -1,0 +1,120 @@
+/** AsyncFiles by io_uring: no thread of ours, any number at once, answers through an eventfd of the reactor. */
+import { EFD_NONBLOCK, EINTR, IORING_FSYNC_DATASYNC } from '../../../kvm-bindings/constants.ts'
+import { close, eventfd } from '../../../kvm-bindings/ffi.ts'
+import { IORING_OP, IOSQE_ASYNC, IoUring, type Submission } from '../../../kvm-bindings/io-uring.ts'
+import { BugError } from '../../errors.ts'
+import type { Reactor } from '../reactor.ts'
+import type { AsyncFiles, AsyncVector, FileDone } from './async-files.ts'
+
+/** As many as one disk's queue can hold; what goes beyond waits here. */
+const ENTRIES = 256
+/** Larger transfers that need no waiting are copied by a kernel thread all the same, not while the main loop stands. */
+const INLINE_BYTES = 4 * 2 ** 20
+
+type Request = Omit<Submission, 'token'>
+
+/** @throws SyscallError where the host forbids it, RangeError where it is too old */
+export const createRingFiles = (reactor: Reactor): AsyncFiles => new RingFiles(reactor)
+
+class RingFiles implements AsyncFiles {
+  readonly kind = 'io_uring'
+  readonly threads = 0
+  readonly #reactor: Reactor
+  readonly #eventfd = eventfd(0, EFD_NONBLOCK)
+  readonly #ring: IoUring
+  /** By token. */
+  readonly #underWay: ({ request: Request; done: FileDone } | undefined)[]
+  readonly #freeTokens: number[]
+  readonly #waiting: { request: Request; done: FileDone }[] = []
+  #turning = false
+  #closed = false
+
+  constructor(reactor: Reactor) {
+    this.#reactor = reactor
+    try {
+      this.#ring = new IoUring(ENTRIES, this.#eventfd)
+    } catch (error) {
+      close(this.#eventfd)
+      throw error
+    }
+    this.#underWay = new Array(this.#ring.entries)
+    this.#freeTokens = Array.from({ length: this.#ring.entries }, (_, token) => token)
+    reactor.watchEventfd(this.#eventfd, () => this.submit())
+  }
+
+  preadv(fd: number, vector: AsyncVector, offset: number, done: FileDone): void {
+    this.#add(transfer(IORING_OP.READV, fd, vector, offset), done)
+  }
+
+  pwritev(fd: number, vector: AsyncVector, offset: number, done: FileDone): void {
+    this.#add(transfer(IORING_OP.WRITEV, fd, vector, offset), done)
+  }
+
+  fdatasync(fd: number, done: FileDone): void {
+    this.#add({ opcode: IORING_OP.FSYNC, fd, offset: 0, address: 0, length: 0, flags: IORING_FSYNC_DATASYNC }, done)
+  }
+
+  fallocate(fd: number, mode: number, offset: number, length: number, done: FileDone): void {
+    // The operation has the length where others have their address, and the mode where they have their length.
+    this.#add({ opcode: IORING_OP.FALLOCATE, fd, offset, address: length, length: mode }, done)
+  }
+
+  /** Hands everything over and hears what is answered already; answers may lead to further requests. */
+  submit(): void {
+    // The rings are not there any more after `close`.
+    if (this.#turning || this.#closed) return
+    this.#turning = true
+    try {
+      do this.#ring.submit()
+      while (this.#ring.reap((token, result) => this.#answered(token, result)) > 0)
+    } finally {
+      this.#turning = false
+    }
+  }
+
+  drain(): void {
+    this.submit()
+    while (this.#freeTokens.length < this.#ring.entries) {
+      this.#ring.wait()
+      this.submit()
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#reactor.unwatch(this.#eventfd)
+    this.#ring.close()
+    close(this.#eventfd)
+  }
+
+  #add(request: Request, done: FileDone): void {
+    if (this.#closed) throw new BugError('Cannot use a file of a disk: its VM is gone.')
+    const token = this.#freeTokens.pop()
+    if (token === undefined) {
+      this.#waiting.push({ request, done })
+      return
+    }
+    this.#underWay[token] = { request, done }
+    this.#ring.push({ ...request, token })
+  }
+
+  #answered(token: number, result: number): void {
+    const { request, done } = this.#underWay[token]!
+    this.#underWay[token] = undefined
+    this.#freeTokens.push(token)
+    const next = this.#waiting.shift()
+    if (next) this.#add(next.request, next.done)
+    if (result === -EINTR) this.#add(request, done)
+    else done(result)
+  }
+}
+
+const transfer = (opcode: number, fd: number, { address, count, length }: AsyncVector, offset: number): Request => ({
+  opcode,
+  fd,
+  offset,
+  address,
+  length: count,
+  ...(length > INLINE_BYTES ? { sqeFlags: IOSQE_ASYNC } : {}),
+})
