@@ -5,6 +5,7 @@
  *   init STREAMS FILE ARGV0 [ARG...]    STREAMS: one letter each for standard input, output and error
  *     p  descriptor 3, 4 or 5, in this order      k  what the runtime gave
  *     n z f r u  /dev/null, zero, full, random, urandom of the container itself
+ *   A "t" before them: the program gets a terminal of its own, and the third stream brings its sizes (init-terminal.h).
  *
  * Descriptor 6 gets one struct report, once the program is there or cannot be. No C library: two pages of memory.
  */
@@ -13,8 +14,10 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <time.h>
+
+#include "calls.h"
+#include "init-terminal.h"
 
 #define REPORT_FD 6
 #define PATH_SIZE 4096
@@ -29,16 +32,6 @@ struct report {
 	int32_t error;      /* errno, or 0 when the program runs */
 	int32_t setup;      /* 1: the error is of this program, not of the execve */
 };
-
-static long call(long number, long a, long b, long c, long d)
-{
-	register long r10 __asm__("r10") = d;
-	long result;
-
-	__asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-		: "rcx", "r11", "memory");
-	return result;
-}
 
 __attribute__((noreturn)) static void leave(int status)
 {
@@ -174,12 +167,20 @@ static void reset_signals(void)
 }
 
 /* In the child. A session of its own, as it would lead one if it were process 1. */
-__attribute__((noreturn)) static void become(const char *file, char **argv, char **env, int errors)
+__attribute__((noreturn)) static void become(const char *file, char **argv, char **env, int errors, long terminal)
 {
 	struct timespec now = { 0, 0 };
 	struct report report = { 0, 0, 0 };
 
 	call(__NR_setsid, 0, 0, 0, 0);
+	if (terminal >= 0) {
+		report.error = (int32_t)-terminal_take(terminal);
+		if (report.error != 0) {
+			report.setup = 1;
+			call(__NR_write, errors, (long)&report, sizeof report, 0);
+			leave(EXIT_NOT_STARTED);
+		}
+	}
 	reset_signals();
 	call(__NR_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0);
 	report.started_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
@@ -207,6 +208,11 @@ static struct report await_start(int errors)
 }
 
 /* As a shell has it in $?. A death by signal cannot be repeated here: process 1 survives its own signals. */
+static int exit_status(int status)
+{
+	return (status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
+}
+
 static int await_end(long program)
 {
 	for (;;) {
@@ -214,7 +220,7 @@ static int await_end(long program)
 		long pid = call(__NR_wait4, -1, (long)&status, WAIT_ALL, 0);
 
 		if (pid == program)
-			return (status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
+			return exit_status(status);
 		if (pid < 0 && pid != -EINTR)
 			return EXIT_NOT_STARTED;
 	}
@@ -227,7 +233,7 @@ __attribute__((noreturn, used)) static void run(long *stack)
 	char **env = argv + argc + 1;
 	int errors[2];
 	struct report report;
-	long program;
+	long program, terminal = -1;
 
 	close_others();
 	if (argc < 4)
@@ -235,13 +241,21 @@ __attribute__((noreturn, used)) static void run(long *stack)
 	/* The program is root too: without this /proc/1 would show it our memory, our file and our descriptors. */
 	must(call(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0));
 	must(call(__NR_fcntl, REPORT_FD, F_SETFD, FD_CLOEXEC, 0));
-	connect_streams(argv[1]);
+	connect_streams(argv[1][0] == 't' ? argv[1] + 1 : argv[1]);
+	if (argv[1][0] == 't') {
+		terminal = terminal_open();
+		must(terminal);
+	}
 	must(call(__NR_pipe2, (long)errors, O_CLOEXEC, 0, 0));
 	program = call(__NR_fork, 0, 0, 0, 0);
 	must(program);
 	if (program == 0)
-		become(argv[2], argv + 3, env, errors[1]);
+		become(argv[2], argv + 3, env, errors[1], terminal);
 	call(__NR_close, errors[1], 0, 0, 0);
+	if (terminal >= 0) {
+		send_report(await_start(errors[0]));
+		leave(exit_status(terminal_relay(terminal, program)));
+	}
 	/* Whoever reads what the program writes must see its end when the program closes it. */
 	for (int stream = 0; stream < 3; stream++)
 		call(__NR_close, stream, 0, 0, 0);

@@ -1,0 +1,36 @@
+/** The terminal of whoever runs us, lent to a program: raw while it has it, and back as it was. */
+import { isatty } from '../../kvm-bindings/ffi.ts'
+import { enterRawMode, terminalSize } from '../../kvm-bindings/terminal.ts'
+import { UsageError } from '../errors.ts'
+import type { TerminalSize } from '../instance/instance.ts'
+
+export interface OwnTerminal {
+  /** Ours again. */
+  giveBack(): void
+}
+
+/**
+ * @param interactive whether what is typed goes to the program
+ * @param onSize told at once, and whenever the window changes
+ * @throws UsageError when the program is to read from a terminal and there is none
+ */
+export function lendTerminal(interactive: boolean, onSize: (size: TerminalSize) => void): OwnTerminal {
+  if (interactive && !isatty(0)) {
+    throw new UsageError('Cannot give the program a terminal: standard input is not one.', {
+      hint: 'Leave -t out, or -i if the program reads nothing.',
+    })
+  }
+  const tell = () => {
+    const size = terminalSize(1) ?? terminalSize(0)
+    if (size) onSize(size)
+  }
+  const leaveRawMode = interactive ? enterRawMode(0) : () => {}
+  process.on('SIGWINCH', tell)
+  tell()
+  return {
+    giveBack() {
+      process.off('SIGWINCH', tell)
+      leaveRawMode()
+    },
+  }
+}
