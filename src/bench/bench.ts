@@ -12,6 +12,7 @@ import type {
   Measurement,
   UnavailableContender,
 } from './bench-result.ts'
+import { BLOCK_QUESTIONS, blockEntrant } from './block.ts'
 import { BOOT_QUESTIONS, bootEntrant } from './boot.ts'
 import type { Contender } from './contender.ts'
 import { assemble, type PeerName } from './contenders.ts'
@@ -19,7 +20,7 @@ import { DENSITY_QUESTIONS, densityEntrant } from './density.ts'
 import { EXIT_PARTS, EXIT_QUESTION, exitEntrants } from './exit-entrants.ts'
 import { measurements, type Question } from './measurement.ts'
 import { interleave, type Taken } from './rounds.ts'
-import { makeScratch } from './scratch.ts'
+import { makeScratch, type Scratch } from './scratch.ts'
 import { SYSCALL_QUESTIONS, syscallEntrant } from './syscall.ts'
 
 export interface BenchOptions {
@@ -43,7 +44,7 @@ export interface BenchOptions {
 }
 
 /** Rounds before those that count: page caches fill, compilers and branch predictors warm up. */
-const WARMUPS: Readonly<Record<BenchName, number>> = { boot: 2, density: 1, syscall: 1 }
+const WARMUPS: Readonly<Record<BenchName, number>> = { boot: 2, density: 1, syscall: 1, block: 1 }
 
 /** @throws what `abort` was given, with all ended and removed, when it was */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
@@ -54,9 +55,11 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   try {
     const { present, unavailable } = assemble(options, scratch)
     contenders.push(...present)
-    const able = present.filter(({ runsProbe }) => runsProbe || name === 'boot')
-    const unable = present.filter((contender) => !able.includes(contender)).map(cannotRun)
-    const outcome = await BENCHES[name](able, { ...options, warmups: WARMUPS[name] })
+    const able = present.filter((contender) => canTake(name, contender))
+    const unable = present
+      .filter((contender) => !able.includes(contender))
+      .map(({ name: who, kind }) => ({ name: who, kind, reason: CANNOT[name] ?? STARTS_ONLY }))
+    const outcome = await BENCHES[name](able, { ...options, scratch, warmups: WARMUPS[name] })
     const host = await hostFacts()
     abort.throwIfAborted()
     return {
@@ -79,11 +82,13 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   }
 }
 
-const cannotRun = ({ name, kind }: Contender): UnavailableContender => ({
-  name,
-  kind,
-  reason: 'it runs no program: only its start can be measured, by "bench boot"',
-})
+const STARTS_ONLY = 'it runs no program: only its start can be measured, by "bench boot"'
+const CANNOT: Partial<Record<BenchName, string>> = {
+  block: 'it has no device of its own that our guest kernel could drive',
+}
+
+const canTake = (bench: BenchName, { runsProbe, prepareLoad }: Contender): boolean =>
+  bench === 'boot' || (bench === 'block' ? prepareLoad !== undefined : runsProbe)
 
 interface Outcome {
   readonly contenders: readonly ContenderFacts[]
@@ -92,7 +97,7 @@ interface Outcome {
   readonly growth?: readonly GrowthSeries[]
 }
 
-type Options = BenchOptions & { readonly warmups: number }
+type Options = BenchOptions & { readonly warmups: number; readonly scratch: Scratch }
 
 const BENCHES: Readonly<Record<BenchName, (contenders: readonly Contender[], options: Options) => Promise<Outcome>>> = {
   boot: async (contenders, options) => {
@@ -118,6 +123,12 @@ const BENCHES: Readonly<Record<BenchName, (contenders: readonly Contender[], opt
     } finally {
       parts.close()
     }
+  },
+
+  block: async (contenders, options) => {
+    const entrants = contenders.map((contender) => blockEntrant(contender, options))
+    const { taken, failed } = await interleave(entrants, options)
+    return { contenders: factsOf(taken), failed, measurements: answers(BLOCK_QUESTIONS, taken, options) }
   },
 
   density: async (contenders, options) => {

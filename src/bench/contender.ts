@@ -17,6 +17,17 @@ export interface LaunchOptions {
   readonly input?: boolean
 }
 
+/** A guest kernel that puts load on a device and prints figures, instead of the probe. */
+export interface GuestLoad {
+  /** ELF file with a PVH entry that speaks our ABI, or takes its arguments behind " -- " of its command line. */
+  readonly kernel: string
+  readonly args: readonly string[]
+  /** A raw image, written to. */
+  readonly disk?: string
+  /** A tap of the host that nobody else has open. */
+  readonly tap?: string
+}
+
 export interface Contender extends ContenderFacts {
   /** Status of the process when the probe ended well. */
   readonly success: number
@@ -24,6 +35,8 @@ export interface Contender extends ContenderFacts {
   readonly runsProbe: boolean
   /** @throws ContenderRefused */
   prepare(probeArguments: readonly string[], options?: LaunchOptions): Launcher
+  /** Only of what runs kernels of ours on devices of its own. */
+  prepareLoad?(load: GuestLoad): Launcher
   /** Releases what an interrupted launch may have left. */
   close?(): void
 }

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Isolation } from '../instance/run-spec.ts'
 import { packageRoot, probePath } from '../paths.ts'
-import type { Contender } from './contender.ts'
+import type { Contender, GuestLoad, Launcher } from './contender.ts'
 import type { Scratch } from './scratch.ts'
 
 export const cloisterPath = join(packageRoot, 'bin/cloister')
@@ -14,6 +14,7 @@ export function ownLevel(isolation: Isolation, memoryBytes: number, scratch: Scr
     what: `cloister run --isolation ${isolation}`,
     success: 0,
     runsProbe: true,
+    ...(isolation === 'unikernel' && { prepareLoad: (load) => loadUnikernel(load, memoryBytes, scratch) }),
     prepare: (probeArguments, { input = false } = {}) => {
       const flags = ['--rm', '--isolation', isolation, '--memory', String(memoryBytes), ...(input ? ['-i'] : [])]
       const args = ['run', ...flags, probePath, ...probeArguments]
@@ -25,4 +26,13 @@ export function ownLevel(isolation: Isolation, memoryBytes: number, scratch: Scr
       }
     },
   }
+}
+
+function loadUnikernel({ kernel, args, disk, tap }: GuestLoad, memoryBytes: number, { env }: Scratch): Launcher {
+  const devices = [
+    ...(disk === undefined ? [] : ['--disk', disk]),
+    ...(tap === undefined ? [] : ['--net', `tap:${tap}`]),
+  ]
+  const flags = ['--rm', '--memory', String(memoryBytes), '--kernel', kernel, ...devices]
+  return () => ({ file: cloisterPath, args: ['run', ...flags, probePath, ...args], env })
 }

@@ -9,7 +9,7 @@ import { formatSize, parseSize, parseWhole } from './quantities.ts'
 import { DEFAULT_MEMORY, parseMemory } from './run-request.ts'
 import { suggest } from './suggest.ts'
 
-const DEFAULT_RUNS: Readonly<Record<BenchName, string>> = { boot: '20', density: '3', syscall: '10' }
+const DEFAULT_RUNS: Readonly<Record<BenchName, string>> = { boot: '20', density: '3', syscall: '10', block: '7' }
 const DEFAULT_INSTANCES = '16'
 const MOST_RUNS = 1000
 /** A start opens a few dozen descriptors and processes; more than this asks for other limits of the host. */
@@ -68,7 +68,12 @@ const defaultPeers = (bench: BenchName): readonly PeerName[] =>
   bench === 'boot' ? PEER_NAMES : PEER_NAMES.filter((name) => name !== 'node')
 
 /** Where it is there; otherwise the first contender that is. */
-const DEFAULT_REFERENCES: Readonly<Record<BenchName, string>> = { boot: 'qemu', density: 'qemu', syscall: 'host' }
+const DEFAULT_REFERENCES: Readonly<Record<BenchName, string>> = {
+  boot: 'qemu',
+  density: 'qemu',
+  syscall: 'host',
+  block: 'qemu',
+}
 
 const wholeMib = (bytes: number) => Math.ceil(bytes / 2 ** 20) * 2 ** 20
 

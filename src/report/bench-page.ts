@@ -13,6 +13,7 @@ const TITLES: Readonly<Record<BenchName, string>> = {
   boot: 'How long it takes from a request to a running program',
   density: 'What one more instance costs, and how many this host carries',
   syscall: 'What a system call costs inside',
+  block: 'What a transfer to and from a disk takes',
 }
 
 const KINDS: Readonly<Record<ContenderKind, string>> = {

@@ -1,0 +1,84 @@
+/**
+ * A disk under load: the same guest kernel (guest-kernel/tests/block-load.c) with the same image, so that what differs
+ * is the VMM. The image is in the host's page cache: the paths are measured, not the host's disk.
+ */
+import { randomFillSync } from 'node:crypto'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { loadGuestPath } from '../paths.ts'
+import { type Contender, ContenderRefused, type Launcher } from './contender.ts'
+import type { Question } from './measurement.ts'
+import { timeProcess } from './process-run.ts'
+import type { Entrant, Values } from './rounds.ts'
+import type { Scratch } from './scratch.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const IMAGE_BYTES = 256 * MIB
+
+interface Load {
+  readonly direction: 'read' | 'write'
+  readonly bytes: number
+  readonly depth: number
+  /** So many that a load takes some tenths of a second. */
+  readonly requests: number
+}
+
+const DIRECTIONS = ['read', 'write'] as const
+const LOADS: readonly Load[] = DIRECTIONS.flatMap((direction) => [
+  { direction, bytes: 4 * KIB, depth: 1, requests: 3000 },
+  { direction, bytes: 4 * KIB, depth: 16, requests: 12_000 },
+  { direction, bytes: MIB, depth: 1, requests: 400 },
+  { direction, bytes: MIB, depth: 16, requests: 600 },
+])
+
+const idOf = ({ direction, bytes, depth }: Load) => `${direction}-${bytes / KIB}k-${depth}`
+const SIZES = new Map([
+  [4 * KIB, '4 KiB at random places'],
+  [MIB, '1 MiB after 1 MiB'],
+])
+
+export const BLOCK_QUESTIONS: readonly Question[] = LOADS.map((load) => ({
+  id: idOf(load),
+  title: `A ${load.direction} of ${SIZES.get(load.bytes)}, ${load.depth === 1 ? 'one' : load.depth} at a time`,
+  unit: 'ns',
+}))
+
+export function blockEntrant(
+  contender: Contender,
+  { scratch, abort }: { readonly scratch: Scratch; readonly abort: AbortSignal },
+): Entrant {
+  let launch: Launcher | undefined
+  return {
+    contender,
+    measure: async () => {
+      launch ??= contender.prepareLoad!({
+        kernel: loadGuestPath('block'),
+        args: LOADS.flatMap(({ direction, bytes, depth, requests }) => [direction, bytes, depth, requests].map(String)),
+        disk: writeImage(scratch),
+      })
+      return figures((await timeProcess(contender, launch(), abort)).output)
+    },
+  }
+}
+
+/** Not zeroes, which file systems and VMMs may treat as nothing at all. */
+function writeImage(scratch: Scratch): string {
+  const path = scratch.path('disk.img')
+  const fd = openSync(path, 'wx', 0o600)
+  const piece = randomFillSync(Buffer.allocUnsafe(MIB))
+  for (let at = 0; at < IMAGE_BYTES; at += MIB) writeSync(fd, piece, 0, MIB, at)
+  closeSync(fd)
+  return path
+}
+
+/** Nanoseconds a request. */
+function figures(output: string): Values {
+  return Object.fromEntries(
+    LOADS.map((load) => {
+      const { direction, bytes, depth, requests } = load
+      const line = new RegExp(`^${direction} ${bytes} ${depth} ${requests} (\\d+)\\r?$`, 'm').exec(output)
+      if (!line) throw new ContenderRefused(`its guest gave no figure for ${idOf(load)}: ${output.slice(-200)}`)
+      return [idOf(load), Number(line[1]) / requests]
+    }),
+  )
+}
