@@ -12,7 +12,7 @@ import type { Connection } from './streams.ts'
 export const PIDS_LIMIT = 512
 
 /**
- * docker's default set less what serves no program here: raw sockets (there is no network), device nodes (the device
+ * docker's default set less what serves no program here: raw sockets (without a network), device nodes (the device
  * group would refuse them), file capabilities and the audit log.
  */
 export const CAPABILITIES = [
@@ -27,6 +27,9 @@ export const CAPABILITIES = [
   'CAP_SETUID',
   'CAP_SYS_CHROOT',
 ] as const
+
+/** For `ping`. Of raw sockets the seccomp profile lets only those of IP through, not those of whole frames. packet(7) */
+const NETWORK_CAPABILITIES = [...CAPABILITIES, 'CAP_NET_RAW'] as const
 
 /** The kernel's default period; a quota of n periods is n processors. sched-bwc.rst */
 const CPU_PERIOD_US = 100_000
@@ -47,6 +50,8 @@ export interface BundleFacts {
   readonly rlimits: readonly Rlimit[]
   /** The hard limit of descriptors that we have ourselves: without CAP_SYS_RESOURCE nobody raises his own. */
   readonly openFilesMax: number
+  /** A network namespace that is there already; without it the container gets an empty one. */
+  readonly networkNamespace?: string
 }
 
 export interface Rlimit {
@@ -62,7 +67,12 @@ export const ociConfig = (spec: RunSpec, facts: BundleFacts) => ({
   process: processConfig(spec, facts),
   mounts: [...systemMounts(spec.memoryBytes), ...facts.mounts],
   linux: {
-    namespaces: NAMESPACES.map((type) => ({ type })),
+    namespaces: NAMESPACES.map((type) => ({
+      type,
+      ...(type === 'network' && facts.networkNamespace !== undefined && { path: facts.networkNamespace }),
+    })),
+    // Any group may ping, which takes no raw sockets then. ip-sysctl.rst, "ping_group_range"
+    ...(facts.networkNamespace !== undefined && { sysctl: { 'net.ipv4.ping_group_range': '0 2147483647' } }),
     ...(facts.cgroupsPath !== undefined && {
       cgroupsPath: facts.cgroupsPath,
       resources: resources(spec, facts.controllers),
@@ -74,14 +84,14 @@ export const ociConfig = (spec: RunSpec, facts: BundleFacts) => ({
   },
 })
 
-const processConfig = (spec: RunSpec, { streams, openFilesMax, rlimits }: BundleFacts) => ({
+const processConfig = (spec: RunSpec, { streams, openFilesMax, rlimits, networkNamespace }: BundleFacts) => ({
   terminal: false,
   user: { uid: 0, gid: 0 },
   args: initArguments(spec, streams),
   env: spec.env,
   cwd: spec.cwd,
   // Nothing inheritable: a file with inheritable capabilities would get them back (CVE-2022-24769).
-  capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+  capabilities: capabilitySets(networkNamespace === undefined ? CAPABILITIES : NETWORK_CAPABILITIES),
   noNewPrivileges: true,
   rlimits: [
     { type: 'RLIMIT_NOFILE', soft: Math.min(1024, openFilesMax), hard: openFilesMax },
@@ -89,6 +99,8 @@ const processConfig = (spec: RunSpec, { streams, openFilesMax, rlimits }: Bundle
     ...rlimits,
   ],
 })
+
+const capabilitySets = (held: readonly string[]) => ({ bounding: held, effective: held, permitted: held })
 
 function resources({ memoryBytes, cpus }: RunSpec, controllers: readonly string[] | undefined) {
   const has = (name: string) => controllers?.includes(name) ?? true

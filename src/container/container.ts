@@ -5,8 +5,9 @@
 import { CloisterError, EXIT, HostError, UsageError } from '../errors.ts'
 import { childrenOf, readStatus } from '../host/process-status.ts'
 import { SIGKILL, SIGPIPE, send } from '../host/signals.ts'
-import type { ExitResult, Instance, InstanceDescription, Phases, Stdio } from '../instance/instance.ts'
+import type { ExitResult, Instance, InstanceDescription, Phases, Stdio, TerminalSize } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
+import type { NamespaceConnection } from '../network/connect.ts'
 import { checkSpec } from './check.ts'
 import { describeContainer } from './describe.ts'
 import { describeEnd, failureReason } from './ending.ts'
@@ -18,6 +19,7 @@ import { withSomeRuntime } from './runtime-choice.ts'
 import { type RuntimeProcess, startRuntime } from './runtime-process.ts'
 import { type Connection, connectStreams } from './streams.ts'
 import { runtimeId } from './sweep.ts'
+import { openTerminalSizes } from './terminal-sizes.ts'
 import { containerUsage } from './usage.ts'
 
 export { sweepContainer } from './sweep.ts'
@@ -31,6 +33,13 @@ export interface ContainerOptions {
   readonly warn?: (line: string) => void
 }
 
+/** Loaded for whoever asks only: most containers have no network. @throws UsageError, HostError */
+async function connect({ network, name }: RunSpec): Promise<NamespaceConnection | undefined> {
+  if (network?.kind !== 'network') return undefined
+  const { connectContainer } = await import('../network/connect.ts')
+  return connectContainer(network.name, name)
+}
+
 export function createContainer(spec: RunSpec, options: ContainerOptions): Instance {
   const { stdio, log, warn } = options
   const phases: Phases = {}
@@ -42,6 +51,8 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
 
   let runtimeProcess: RuntimeProcess | undefined
   let runtimeUsed: OciRuntime | undefined
+  let connection: NamespaceConnection | undefined
+  const terminal = spec.tty ? openTerminalSizes() : undefined
   /** What wait() is to say instead of what the runtime says. */
   let verdict: ExitResult | undefined
   /** Before that a signal would meet the runtime's code, or none. */
@@ -78,8 +89,10 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     const obstacle = findObstacle(spec)
     if (obstacle) return finish(obstacle)
     const warning = checkPlace(spec, place)
+    connection = await connect(spec)
     if (warning !== undefined) warn?.(warning)
-    const streams = connectStreams(stdio, spec.interactive)
+    const [stdin, stdout, stderr] = connectStreams(stdio, spec.interactive)
+    const streams = [stdin!, stdout!, terminal?.connection ?? stderr!]
     await withSomeRuntime(layout, async (runtime) => {
       const reason = await startWith(runtime, streams)
       if (reason === undefined) return undefined
@@ -93,7 +106,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
   async function startWith(runtime: OciRuntime, streams: readonly Connection[]): Promise<string | undefined> {
     if (verdict) finish(verdict)
     if (over) return undefined
-    writeBundle(spec, place, streams)
+    writeBundle(spec, place, streams, connection)
     mark('created')
     runtimeUsed = runtime
     runtimeProcess = startRuntime(
@@ -179,16 +192,31 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     cgroup.freezer.thaw()
   }
 
+  async function setMemory(bytes: number): Promise<void> {
+    if (!programStarted) throw new UsageError(`Cannot update container "${spec.name}": it has not started yet.`)
+    if (!grouped) {
+      throw new HostError(`Cannot update container "${spec.name}": without root it has no control group of its own.`, {
+        hint: 'Run it with sudo.',
+      })
+    }
+    cgroup.setMemoryLimit(bytes)
+  }
+
   const usage = () => containerUsage(cgroup, inside(), runtimeProcess?.pids() ?? [])
 
   const describe = (): InstanceDescription =>
-    describeContainer({ spec, cgroup, layout, program: over ? undefined : programPid(), runtime: runtimeUsed })
+    describeContainer({
+      ...{ spec, cgroup, layout, program: over ? undefined : programPid(), runtime: runtimeUsed },
+      ...(connection && { network: connection.describe() }),
+    })
 
   async function closeOnce(): Promise<void> {
     kill({ exitCode: 128 + SIGKILL })
     await finished
     runtimeProcess?.abandonOutput()
     await giveUpPlace(place, log)
+    connection?.release()
+    terminal?.close()
     mark('gone')
   }
 
@@ -198,5 +226,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
   }
 
   const wait = () => finished
-  return { isolation: 'container', phases, pids, start, wait, signal, kill, pause, resume, usage, describe, close }
+  const resize = (size: TerminalSize) => terminal?.resize(size)
+  const handles = { phases, pids, start, wait, signal, resize, kill, pause, resume, setMemory, usage, describe, close }
+  return { isolation: 'container', ...handles }
 }

@@ -21,9 +21,18 @@ export interface ContainerFacts {
   /** Its pid here, while it runs. */
   readonly program: number | undefined
   readonly runtime: OciRuntime | undefined
+  /** What it is attached to, as facts. */
+  readonly network?: Readonly<Record<string, unknown>>
 }
 
-export function describeContainer({ spec, cgroup, layout, program, runtime }: ContainerFacts): InstanceDescription {
+export function describeContainer({
+  spec,
+  cgroup,
+  layout,
+  program,
+  runtime,
+  network,
+}: ContainerFacts): InstanceDescription {
   const profile = seccompProfile()
   const details = {
     ...(runtime && {
@@ -33,6 +42,7 @@ export function describeContainer({ spec, cgroup, layout, program, runtime }: Co
         version: runtimeNotes(notesFile()).versionOf(runtime) ?? null,
       },
     }),
+    ...(network && { network }),
     controlGroups: { layout: layout.kind, path: cgroup.path, directories: cgroup.directories() },
     limits: cgroup.limits(),
     asked: { memoryBytes: spec.memoryBytes, cpus: spec.cpus },

@@ -16,9 +16,9 @@ export const INIT_DESCRIPTORS = 4
 /** @throws HostError */
 export const initMount = (): OciMount => readOnlyFile(builtProgram('init'), PATH_INSIDE)
 
-export const initArguments = ({ program, argv }: RunSpec, streams: readonly Connection[]): string[] => [
+export const initArguments = ({ program, argv, tty }: RunSpec, streams: readonly Connection[]): string[] => [
   PATH_INSIDE,
-  streams.map(({ letter }) => letter).join(''),
+  (tty ? 't' : '') + streams.map(({ letter }) => letter).join(''),
   program,
   ...(argv.length > 0 ? argv : [program]),
 ]

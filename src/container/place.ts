@@ -7,10 +7,12 @@ import { type DelegatedCgroup, delegatedCgroup } from '../host/cgroup-delegation
 import { type CgroupLayout, readCgroupLayout } from '../host/cgroup-layout.ts'
 import { parseOpenFilesMax } from '../host/process-status.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
+import type { NamespaceConnection } from '../network/connect.ts'
 import { ociConfig } from './bundle.ts'
 import type { Ending } from './ending.ts'
 import { type InitReport, initMount } from './init.ts'
 import { FILES } from './launch.ts'
+import { nameMounts } from './names.ts'
 import { LAYERS, prepareRoot } from './root.ts'
 import { processLimit, type Rootless, rootlessMode, userNamespaceRefusal } from './rootless.ts'
 import type { Connection } from './streams.ts'
@@ -57,16 +59,27 @@ export function checkPlace({ name }: RunSpec, { rootless, delegated, grouped }: 
 /** Programs and runtimes alike misbehave with a limit of a thousand million descriptors, which some hosts have. */
 const OPEN_FILES_CAP = 1_048_576
 
-export function writeBundle(spec: RunSpec, place: ContainerPlace, streams: readonly Connection[]): void {
+/** @param network what it is attached to, if anything */
+export function writeBundle(
+  spec: RunSpec,
+  place: ContainerPlace,
+  streams: readonly Connection[],
+  network?: NamespaceConnection,
+): void {
   const { directory, cgroup, grouped, delegated, rootless } = place
   mkdirSync(directory, { mode: 0o700 })
-  const mounts = [...prepareRoot(spec, directory), initMount()]
+  const mounts = [
+    ...prepareRoot(spec, directory),
+    initMount(),
+    ...(network ? nameMounts(spec, directory, network) : []),
+  ]
   const openFilesMax = Math.min(parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8')), OPEN_FILES_CAP)
   const config = ociConfig(spec, {
     ...{ root: join(directory, LAYERS.root), mounts, streams, openFilesMax },
     cgroupsPath: grouped ? cgroup.path : undefined,
     ...(delegated && { controllers: delegated.controllers }),
     rlimits: rootless ? processLimit() : [],
+    ...(network && { networkNamespace: network.namespace }),
   })
   writeFileSync(join(directory, FILES.config), JSON.stringify(config), { mode: 0o600 })
 }

@@ -27,6 +27,7 @@ export function findObstacle(spec: RunSpec): ExitResult | undefined {
 
 function locate({ source, env, cwd, program }: RunSpec, path: string): string | undefined {
   if (source.kind === 'program') return path === program ? source.hostPath : undefined
+  if (source.kind === 'kernel') return undefined
   const searchPath = env.find((entry) => entry.startsWith('PATH='))?.slice('PATH='.length) ?? ''
   return findInRoot(source.directory, path, { cwd, searchPath })
 }

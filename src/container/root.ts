@@ -4,7 +4,7 @@
  */
 import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { HostError } from '../errors.ts'
+import { BugError, HostError } from '../errors.ts'
 import { PROGRAM_DIRECTORIES, PROGRAM_FILES } from '../image/program-tree.ts'
 import type { RunSpec, Source } from '../instance/run-spec.ts'
 import { type OciMount, readOnlyFile } from './mounts.ts'
@@ -16,6 +16,7 @@ export const LAYERS = { lower: 'lower', writable: 'writable', root: 'root' } as 
 export function prepareRoot(spec: RunSpec, directory: string): OciMount[] {
   const lower = join(directory, LAYERS.lower)
   const { source } = spec
+  if (source.kind === 'kernel') throw new BugError(`Cannot make a root for "${spec.name}": it is a kernel.`)
   const mounts = source.kind === 'program' ? programRoot(source, lower) : givenRoot(spec, source, lower)
   for (const name of [LAYERS.writable, LAYERS.root]) mkdirSync(join(directory, name))
   return mounts

@@ -20,6 +20,7 @@ export interface Surroundings {
   readonly commands: readonly Command[]
   /** Instances on record whose name begins so, only those in one of the states where some are named. */
   readonly instances: (begin: string, states?: readonly string[]) => readonly Candidate[]
+  readonly networks?: () => readonly Candidate[]
 }
 
 const NOTHING: Offer = { candidates: [] }
@@ -33,8 +34,16 @@ export function complete(words: readonly string[], surroundings: Surroundings): 
 
 function offerAt(before: readonly string[], current: string, surroundings: Surroundings): Offer {
   const [name, ...rest] = before
-  if (name === undefined) return current.startsWith('-') ? TOP_OPTIONS : commandNames(surroundings)
-  const command = surroundings.commands.find((candidate) => candidate.name === name)
+  if (name === undefined) return current.startsWith('-') ? TOP_OPTIONS : commandNames(surroundings.commands)
+  const { commands } = surroundings
+  const [second, ...others] = rest
+  const members = commands.filter((candidate) => candidate.name.startsWith(`${name} `))
+  if (members.length > 0) {
+    if (second === undefined) return commandNames(members, 1)
+    const member = members.find((candidate) => candidate.name === `${name} ${second}`)
+    return member ? withinCommand(member, readCursor(member, others), current, surroundings) : NOTHING
+  }
+  const command = commands.find((candidate) => candidate.name === name)
   return command === undefined ? NOTHING : withinCommand(command, readCursor(command, rest), current, surroundings)
 }
 
@@ -61,7 +70,8 @@ function offerOf(completes: Completes, typed: string, joined: string, surroundin
   })
   if (completes === 'nothing') return NOTHING
   if (completes === 'file' || completes === 'directory') return { candidates: [], paths: completes }
-  if (completes === 'command') return words(commandNames(surroundings).candidates)
+  if (completes === 'command') return words(commandNames(surroundings.commands).candidates)
+  if (completes === 'network') return words(surroundings.networks?.() ?? [])
   if (completes === 'instance') return words(surroundings.instances(typed))
   if ('instance' in completes) return words(surroundings.instances(typed, completes.instance))
   if ('listOf' in completes) {
@@ -89,9 +99,19 @@ function optionNames({ options }: Command, { given }: Cursor, { short: alsoShort
   }
 }
 
-const commandNames = ({ commands }: Surroundings): Offer => ({
-  candidates: commands.filter(({ hidden }) => !hidden).map(({ name, describe }) => ({ word: name, describe })),
-})
+/** Each first word once, or the second words of one group. */
+function commandNames(commands: readonly Command[], at: 0 | 1 = 0): Offer {
+  const candidates = new Map<string, Candidate>()
+  for (const { name, describe, hidden } of commands) {
+    const words = name.split(' ')
+    const word = words[at]
+    if (hidden || word === undefined) continue
+    const members = at === 0 && words.length > 1 ? commands.filter((one) => one.name.startsWith(`${word} `)) : []
+    const second = members.map((one) => one.name.slice(word.length + 1))
+    candidates.set(word, { word, describe: members.length > 0 ? `Commands: ${second.join(', ')}` : describe })
+  }
+  return { candidates: [...candidates.values()] }
+}
 
 const TOP_OPTIONS: Offer = {
   candidates: [

@@ -1,5 +1,5 @@
 /** What the words before the cursor leave open: a value, options, or which operand. */
-import type { Command, OptionRow } from '../command.ts'
+import { type Command, type OptionRow, spells } from '../command.ts'
 
 export interface Cursor {
   /** The option whose value is wanted. */
@@ -37,7 +37,7 @@ export function readCursor(command: Command, words: readonly string[]): Cursor {
 function rowsIn({ options }: Command, word: string): OptionRow[] {
   if (word.startsWith('--')) {
     const name = word.slice(2).split('=', 1)[0]
-    return options.filter((row) => row.name === name)
+    return options.filter((row) => row.name === name || row.alias === name)
   }
   const rows: OptionRow[] = []
   for (const letter of word.slice(1)) {
@@ -48,5 +48,5 @@ function rowsIn({ options }: Command, word: string): OptionRow[] {
   return rows
 }
 
-const wantsNextWord = ({ name, short }: OptionRow, word: string): boolean =>
-  word === `--${name}` || (!word.startsWith('--') && word.endsWith(short ?? ''))
+const wantsNextWord = (row: OptionRow, word: string): boolean =>
+  spells(row, word) || (!word.startsWith('--') && word.endsWith(row.short ?? ''))
