@@ -3,39 +3,7 @@
  * Xen docs/misc/pvh.pandoc; each value also satisfies the guest-state checks of SDM volume 3 §27.3.1.
  */
 import type { Gpa } from '../memory/guest-memory.ts'
-
-interface Segment {
-  readonly base: bigint
-  readonly limit: number
-  readonly selector: number
-  readonly type: number
-  readonly present: number
-  readonly dpl: number
-  readonly db: number
-  readonly s: number
-  readonly l: number
-  readonly g: number
-  readonly avl: number
-  readonly unusable: number
-  readonly padding: number
-}
-
-const segment = (fields: Partial<Segment>): Segment => ({
-  base: 0n,
-  limit: 0xffff_ffff,
-  selector: 0,
-  type: 0,
-  present: 1,
-  dpl: 0,
-  db: 1,
-  s: 1,
-  l: 0,
-  g: 1,
-  avl: 0,
-  unusable: 0,
-  padding: 0,
-  ...fields,
-})
+import { segment } from './segment.ts'
 
 const CODE_EXECUTE_READ_ACCESSED = 0xb
 const DATA_READ_WRITE_ACCESSED = 0x3

@@ -3,17 +3,17 @@
  * Xen public header arch-x86/hvm/start_info.h; entry state in docs/misc/pvh.pandoc of Xen.
  */
 import { struct, u32, u64 } from '../../kvm-bindings/layout.ts'
-import { BugError, UsageError } from '../errors.ts'
+import { BugError } from '../errors.ts'
 import type { Gpa, GuestMemory } from '../memory/guest-memory.ts'
 import {
   COMMAND_LINE_GPA,
-  COMMAND_LINE_MAX,
   HIGH_RAM_START,
   LOW_RAM_END,
   MEMORY_MAP_GPA,
   MODULE_LIST_GPA,
   START_INFO_GPA,
 } from '../memory/memory-map.ts'
+import { writeCommandLine } from './command-line.ts'
 
 const START_MAGIC = 0x336ec578
 const START_INFO_VERSION = 1
@@ -58,6 +58,8 @@ export interface BootModule {
 export interface PvhBoot {
   readonly commandLine: string
   readonly modules: readonly BootModule[]
+  /** Where ACPI begins, when there is any. */
+  readonly rsdp?: Gpa
 }
 
 export interface MemoryMapEntry {
@@ -90,14 +92,8 @@ function joinAdjacent(regions: readonly { gpa: Gpa; size: number }[]): { gpa: Gp
 }
 
 /** Writes start info, memory map, module list and command line. @returns what EBX holds at entry. */
-export function writePvhBoot(memory: GuestMemory, { commandLine, modules }: PvhBoot): Gpa {
-  const text = new TextEncoder().encode(`${commandLine}\0`)
-  if (text.length > COMMAND_LINE_MAX) {
-    throw new UsageError(`Cannot boot: the kernel command line has ${text.length} bytes, ${COMMAND_LINE_MAX} fit.`, {
-      hint: 'Shorten --append.',
-    })
-  }
-  memory.bytes(COMMAND_LINE_GPA, text.length).set(text)
+export function writePvhBoot(memory: GuestMemory, { commandLine, modules, rsdp = 0 }: PvhBoot): Gpa {
+  writeCommandLine(memory, commandLine)
 
   const map = memoryMap(memory.regions)
   writeTable(
@@ -122,7 +118,7 @@ export function writePvhBoot(memory: GuestMemory, { commandLine, modules }: PvhB
       nr_modules: modules.length,
       modlist_paddr: modules.length > 0 ? BigInt(MODULE_LIST_GPA) : 0n,
       cmdline_paddr: BigInt(COMMAND_LINE_GPA),
-      rsdp_paddr: 0n,
+      rsdp_paddr: BigInt(rsdp),
       memmap_paddr: BigInt(MEMORY_MAP_GPA),
       memmap_entries: map.length,
       reserved: 0,

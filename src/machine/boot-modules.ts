@@ -20,15 +20,16 @@ const MEMORY_STEP = 64 * MIB
 
 /**
  * @param kernelEnd first free address after the kernel image
+ * @param limit the kernel takes none that reaches beyond it
  * @throws UsageError when they do not fit, with the amount of memory in which they would.
  */
 export function placeModules(
   memory: GuestMemory,
   sources: readonly BootModuleSource[],
   kernelEnd: number,
+  limit = memory.regions[0]!.size,
 ): BootModule[] {
-  const [low] = memory.regions
-  let top = low!.size
+  let top = limit
   return sources.map((source) => {
     const { size, write } = source
     const gpa = Math.floor((top - size) / PAGE_SIZE) * PAGE_SIZE

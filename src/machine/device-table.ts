@@ -10,8 +10,12 @@ export const PORTS = {
   i8042: { base: 0x60, size: 5 },
   exit: { base: 0xf4, size: 1 },
   panic: { base: 0x505, size: 1 },
+  /** ACPI's sleep control and status registers, and the sleep type that means off: any number that both sides know. */
+  sleep: { base: 0x600, size: 2, offType: 5 },
 } as const
 
+/** Raised when the VM became another: the second serial port's line, which there is none of. */
+export const GENERATION_GSI = 3
 /** Lines 0 to 4 belong to the legacy devices; the I/O APIC has 24 pins. */
 const FIRST_VIRTIO_GSI = 5
 const IOAPIC_PINS = 24

@@ -15,6 +15,8 @@ export type PlainEnd =
   | { readonly kind: 'exitPort'; readonly value: number }
   /** The guest asked for a reboot. */
   | { readonly kind: 'reset' }
+  /** The guest switched itself off. */
+  | { readonly kind: 'powerOff' }
   /** `stop` or `close` was called. */
   | { readonly kind: 'stopped' }
 
@@ -30,7 +32,6 @@ export type MachineEnd =
   | { readonly kind: 'died'; readonly report: string }
 
 export interface ExitHandlerParts {
-  readonly vcpu: VcpuFd
   readonly memory: GuestMemory
   readonly ports: Bus
   readonly mmio: Bus
@@ -52,7 +53,9 @@ const EMULATION_ADVICE =
 export type ExitHandler = ReturnType<typeof createExitHandler>
 
 export function createExitHandler(parts: ExitHandlerParts) {
-  const { vcpu, memory, ports, mmio, deferredWrites, names, trace, drain } = parts
+  const { memory, ports, mmio, deferredWrites, names, trace, drain } = parts
+  /** Whose exit is being answered: that one is out of KVM_RUN, and its state may be read. */
+  let vcpu: VcpuFd | undefined
   let end: MachineEnd | undefined
   let count = 0
   let resolveEnded: (end: MachineEnd) => void
@@ -68,9 +71,10 @@ export function createExitHandler(parts: ExitHandlerParts) {
     resolveEnded(reason)
   }
 
-  const report = (happened: string, advice: string) => reportDeath(vcpu, memory, happened, advice)
+  const report = (happened: string, advice: string) =>
+    vcpu ? reportDeath(vcpu, memory, happened, advice) : `The guest died: ${happened}. ${advice}`
 
-  /** A panic comes by a port write: the vCPU is out of KVM_RUN, and its state may be read. */
+  /** A panic comes by a port write: a vCPU is out of KVM_RUN. */
   const finish = (request: EndRequest) => {
     if (end) return
     if (request.kind !== 'panic') conclude(request)
@@ -83,7 +87,7 @@ export function createExitHandler(parts: ExitHandlerParts) {
 
   /** KVM fetches an instruction that is not there by emulation, and fails at that. */
   const emulationFailed = (exit: VcpuExit) => {
-    if (hasInstruction(vcpu, memory)) die(exit, EMULATION_ADVICE)
+    if (vcpu && hasInstruction(vcpu, memory)) die(exit, EMULATION_ADVICE)
     else conclude({ kind: 'died', report: report(NO_INSTRUCTION, TRACE_ADVICE) })
   }
 
@@ -118,16 +122,25 @@ export function createExitHandler(parts: ExitHandlerParts) {
     }
   }
 
-  const onExit: RunnerEvents['onExit'] = (exit) => {
-    count++
-    settle()
-    answer(exit)
-    trace?.(exit)
-    return end ? 'stop' : 'continue'
-  }
+  /** Exits come one after the other, whichever vCPU they are of: all are answered on the main thread, at once. */
+  const onExitOf =
+    (from: VcpuFd): RunnerEvents['onExit'] =>
+    (exit) => {
+      count++
+      vcpu = from
+      try {
+        settle()
+        // Another vCPU may have ended the guest meanwhile: what comes after that has no effect.
+        if (!end) answer(exit)
+        trace?.(exit, from.id)
+      } finally {
+        vcpu = undefined
+      }
+      return end ? 'stop' : 'continue'
+    }
 
   const onError: RunnerEvents['onError'] = (error) =>
     conclude({ kind: 'died', report: `The guest was stopped: ${error.message}.` })
 
-  return { ended, count: () => count, finish, settle, onExit, onError }
+  return { ended, count: () => count, finish, settle, onExitOf, onError }
 }

@@ -17,9 +17,10 @@ export function reportDeath(vcpu: VcpuFd, memory: GuestMemory, happened: string,
   const sregs = vcpu.getSregs()
   const bytes = instructionAt(vcpu, memory)
   const found = bytes.length > 0 ? bytes.join(' ') : 'none, there is no memory'
+  const privilege = vcpu.id === 0 ? sregs.ss.dpl : `${sregs.ss.dpl}, vCPU ${vcpu.id}`
   const mode = (sregs.cr0 & 1n) === 0n ? 'real mode' : sregs.cs.l ? '64-bit mode' : 'protected mode'
   return [
-    `The guest died: ${happened}, at rip ${hex(regs.rip)} in ${mode}, privilege ${sregs.ss.dpl}.`,
+    `The guest died: ${happened}, at rip ${hex(regs.rip)} in ${mode}, privilege ${privilege}.`,
     `  bytes at rip: ${found}`,
     `  rax ${pad(regs.rax)} rbx ${pad(regs.rbx)} rcx ${pad(regs.rcx)} rdx ${pad(regs.rdx)}`,
     `  rsi ${pad(regs.rsi)} rdi ${pad(regs.rdi)} rbp ${pad(regs.rbp)} rsp ${pad(regs.rsp)}`,

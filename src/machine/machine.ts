@@ -1,44 +1,58 @@
 /**
- * One virtual machine, assembled top to bottom: memory, interrupt controllers, devices on their buses, kernel, vCPU.
+ * One virtual machine, assembled top to bottom: memory, interrupt controllers, devices on their buses, kernel, vCPUs.
  * Devices meet addresses and interrupt lines in place-devices.ts, and nowhere else.
  */
 import { CAP } from '../../kvm-bindings/capabilities.ts'
 import { CoalescedMmioRing } from '../../kvm-bindings/coalesced-mmio.ts'
+import { KVM_PIT_SPEAKER_DUMMY } from '../../kvm-bindings/constants.ts'
 import { KvmSystem } from '../../kvm-bindings/kvm.ts'
 import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import type { VmFd } from '../../kvm-bindings/vm-fd.ts'
 import type { Reactor } from '../backends/reactor.ts'
 import { loadKernel } from '../boot/load-kernel.ts'
-import { writePvhBoot } from '../boot/pvh.ts'
-import { pvhEntryState } from '../boot/pvh-cpu-state.ts'
-import { HostError } from '../errors.ts'
+import { BugError, HostError } from '../errors.ts'
 import { IDENTITY_MAP_GPA, PAGE_SIZE, TSS_GPA } from '../memory/memory-map.ts'
 import { allocateRam, type Ram } from '../memory/ram.ts'
+import type { Json, JsonObject } from '../virtio/saved-state.ts'
 import { type BootModuleSource, placeModules } from './boot-modules.ts'
+import { type RunnerKind, runnerFactory, runnerKind } from './choose-runner.ts'
+import { tellOfPause } from './clock.ts'
 import type { CpuPolicy } from './cpu-policy.ts'
 import { virtioArgument, virtioSlot } from './device-table.ts'
 import { createExitHandler, type MachineEnd } from './exit-handler.ts'
 import { createExitTrace } from './exit-trace.ts'
 import { type DevicePlan, placeDevices } from './place-devices.ts'
-import { createPoolRunner } from './pool-runner.ts'
-import type { RunnerEvents, VcpuRunner } from './vcpu-runner.ts'
-import { applyCpuPolicy, type PolicyMemory, setEntryState, suggestAndApply } from './vcpu-setup.ts'
+import { createRegisterPages, type RegisterPages } from './register-pages.ts'
+import { createVcpuGroup } from './vcpu-group.ts'
+import { applyCpuPolicy, type EntryState, type PolicyMemory, setEntryState, suggestAndApply } from './vcpu-setup.ts'
+import type { RestoreOptions } from './vm-state.ts'
 
 export interface MachineConfig extends DevicePlan {
   readonly memoryBytes: number
-  /** Path of an ELF kernel with a PVH entry. */
+  /** Path of a kernel: ELF or bzImage, see load-kernel.ts. */
   readonly kernel: string
-  /** The devices' arguments are put in front of it. */
+  /** The devices' arguments are put in front of it, but for a Linux that finds them by ACPI. */
   readonly commandLine: string
+  /** One unless said. */
+  readonly cpus?: number
+  /** A programmable interval timer, which stock kernels calibrate their own clocks on. */
+  readonly pit?: boolean
   readonly modules: readonly BootModuleSource[]
   /** Started, and outlives the machine: backends of devices may watch descriptors of their own with it. */
   readonly reactor: Reactor
-  /** Which thread runs the vCPU; see vcpu-runner.ts. */
-  readonly runner?: 'pool' | 'worker'
+  /** Which thread runs a vCPU; by their number unless said (choose-runner.ts). */
+  readonly runner?: RunnerKind
+  /** Told when the guest's memory is there, before any device is used. */
+  readonly onRam?: (ram: Ram) => void
   /** What its processors are: one recorded earlier, else the one this host suggests. */
   readonly policy?: CpuPolicy
   /** Spares working out the host's suggestion again. */
   readonly policyMemory?: PolicyMemory
+  /**
+   * Goes on where a machine made alike was saved, instead of booting: `onRam` has put the memory of that moment in place.
+   * It is another generation of that guest, which is told so by ACPI.
+   */
+  readonly restore?: RestoreOptions & { readonly state: Json }
 }
 
 export interface Machine {
@@ -49,8 +63,11 @@ export interface Machine {
   /** VM exits that got here so far. */
   exits(): number
   start(): void
+  /** Resolves when no vCPU is in the guest and no device at work in its memory. */
   pause(): Promise<void>
   resume(): void
+  /** Everything but its memory, as plain JSON. Only while it is paused. */
+  save(): Promise<JsonObject>
   /** Ends the guest wherever it is. */
   stop(): void
   /** Stops and releases every descriptor, thread and mapping; idempotent. */
@@ -70,53 +87,79 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     releases.push(() => vm.close())
     const ram = allocateRam(config.memoryBytes)
     releases.push(() => ram.close())
-    prepareVm(vm, ram)
+    config.onRam?.(ram)
+    const registerPages = prepareVm(vm, ram, config, showsRegisters(kvm, config))
+    if (registerPages) releases.push(() => registerPages.close())
 
     const { reactor } = config
-    const { ports, mmio, transports } = placeDevices(config, {
+    const { ports, portDevices, mmio, transports, lines } = placeDevices(config, {
       vm,
       memory: ram.memory,
       reactor,
       releases,
       finish: (end) => handler.finish(end),
       settle: () => handler.settle(),
+      registerPages,
     })
 
-    const kernel = loadKernel(config.kernel, ram.memory)
-    const startInfo = writePvhBoot(ram.memory, {
-      commandLine: [...transports.map((_, index) => virtioArgument(virtioSlot(index))), config.commandLine].join(' '),
-      modules: placeModules(ram.memory, config.modules, kernel.end),
-    })
+    const cpus = config.cpus ?? 1
+    const entryState = config.restore ? undefined : await boot(config, ram, cpus)
 
-    const vcpu = vm.createVcpu(0)
-    releases.push(() => vcpu.close())
-    const policy = config.policy ?? suggestAndApply(kvm, vcpu, 1, config.policyMemory)
-    if (config.policy) applyCpuPolicy(vcpu, policy)
-    setEntryState(vcpu, pvhEntryState(kernel.pvhEntry, startInfo))
+    // All but the first wait for INIT and a start-up interrupt: KVM creates them so.
+    const vcpus = Array.from({ length: cpus }, (_, id) => createVcpu(vm, id, releases))
+    const first = vcpus[0]!
+    const given = config.restore ? (await machineState()).savedPolicy(config.restore.state) : config.policy
+    const policy = given ?? suggestAndApply(kvm, first, cpus, config.policyMemory)
+    for (const vcpu of given ? vcpus : vcpus.slice(1)) applyCpuPolicy(vcpu, policy)
+    if (entryState) setEntryState(first, entryState)
 
     const names = {
       port: (port: number) => ports.find(port, 1)?.device.name,
       mmio: (gpa: number) => mmio.find(gpa, 1)?.device.name,
     }
     const handler = createExitHandler({
-      vcpu,
       memory: ram.memory,
       ports,
       mmio,
-      deferredWrites: deferredWrites(kvm, vcpu),
+      deferredWrites: deferredWrites(kvm, first),
       names,
-      trace: config.trace && createExitTrace(names, config.trace),
+      trace: config.trace && createExitTrace(names, cpus, config.trace),
       drain: () => {
         for (const transport of transports) transport.drain()
       },
     })
-    const runner = await createRunner(config.runner ?? 'pool', vcpu, {
-      onExit: handler.onExit,
-      onError: handler.onError,
-      // A trace shows every exit, those that nobody answers too.
-      claimedPorts: config.trace ? undefined : ports.ranges,
-    })
+    const acpi = config.acpi ?? false
+    const parts = {
+      vm,
+      vcpus,
+      memory: ram.memory,
+      acpi,
+      pit: config.pit ?? false,
+      policy,
+      transports,
+      ports: portDevices,
+      lines,
+    }
+    if (config.restore) {
+      const { restoreMachine } = await machineState()
+      restoreMachine(parts, config.restore.state, config.restore)
+    }
+    const createRunner = await runnerFactory(config.runner ?? runnerKind(cpus))
+    const group = createVcpuGroup(
+      vcpus.map((vcpu) =>
+        createRunner(vcpu, {
+          onExit: handler.onExitOf(vcpu),
+          onError: handler.onError,
+          // A trace shows every exit, those that nobody answers too.
+          claimedPorts: config.trace ? undefined : ports.ranges,
+        }),
+      ),
+    )
+    // The guest is one: where one vCPU ended it, the others do not go on.
+    if (cpus > 1) void handler.ended.then(() => group.stop())
 
+    /** The guest's memory and devices do not change. */
+    let quiet = false
     let closing: Promise<void> | undefined
     return {
       policy,
@@ -124,20 +167,39 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
       exits: handler.count,
       start() {
         reactor.start()
-        runner.start()
+        group.start()
       },
-      pause: () => runner.pause(),
-      resume: () => runner.resume(),
+      async pause() {
+        await group.pause()
+        if (!group.paused) return
+        handler.settle()
+        for (const transport of transports) transport.hold()
+        for (const device of config.devices) await device.idle?.()
+        quiet = group.paused
+      },
+      resume() {
+        if (!quiet) return
+        quiet = false
+        for (const vcpu of vcpus) tellOfPause(vcpu)
+        for (const transport of transports) transport.release()
+        group.resume()
+      },
+      async save() {
+        const { saveMachine } = await machineState()
+        if (!quiet) throw new BugError('Cannot save a machine that is not paused.')
+        return saveMachine(parts)
+      },
       stop() {
         handler.finish({ kind: 'stopped' })
-        void runner.stop()
+        void group.stop()
       },
       close() {
         closing ??= (async () => {
           handler.finish({ kind: 'stopped' })
-          await runner.stop()
+          await group.stop()
           // Devices let go of guest buffers before the memory goes.
           for (const transport of transports) transport.reset()
+          for (const device of config.devices) await device.idle?.()
           release()
         })()
         return closing
@@ -147,6 +209,22 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     release()
     throw error
   }
+}
+
+/** Most machines are neither saved nor restored. */
+const machineState = () => import('./machine-state.ts')
+
+/** Puts the kernel, and what it is told, into memory. @returns how the first vCPU begins */
+async function boot(config: MachineConfig, { memory }: Ram, cpus: number): Promise<EntryState> {
+  const { devices, modules, commandLine } = config
+  const kernel = loadKernel(config.kernel, memory)
+  const rsdp = config.acpi ? (await import('./guest-acpi.ts')).writeGuestAcpi(memory, cpus, devices.length) : undefined
+  const announced = rsdp !== undefined && kernel.prefersAcpi() ? [] : devices
+  return kernel.enter({
+    commandLine: [...announced.map((_, slot) => virtioArgument(virtioSlot(slot))), commandLine].join(' '),
+    modules: placeModules(memory, modules, kernel.end, kernel.modulesEnd),
+    rsdp,
+  })
 }
 
 /** No device, no permission, a hypervisor of others that holds the processor (EBUSY), no memory: the host's to mend. */
@@ -162,19 +240,12 @@ function orHostError<T>(what: string, attempt: () => T): T {
   }
 }
 
-/** Workers are loaded only for whoever asks: the module behind them is a millisecond of every start. */
-async function createRunner(kind: 'pool' | 'worker', vcpu: VcpuFd, events: RunnerEvents): Promise<VcpuRunner> {
-  if (kind === 'pool') return createPoolRunner(vcpu, events)
-  const { createWorkerRunner } = await import('./worker-runner.ts')
-  return createWorkerRunner(vcpu, events)
-}
-
 /**
  * Memory first: a change of the memory slots waits for every reader of the VM's tables (SRCU), and once a device has
  * been registered it waits for that one's grace period too, 7 ms instead of 0.2 on Linux 6.18. Interrupt controllers
  * before any vCPU, or that vCPU gets no local APIC.
  */
-function prepareVm(vm: VmFd, ram: Ram): void {
+function prepareVm(vm: VmFd, ram: Ram, { pit, devices }: MachineConfig, paged: boolean): RegisterPages | undefined {
   for (const [slot, { gpa, size, hva }] of ram.regions.entries()) {
     vm.setUserMemoryRegion({
       slot,
@@ -184,9 +255,23 @@ function prepareVm(vm: VmFd, ram: Ram): void {
       userspace_addr: hva,
     })
   }
+  const pages = paged ? createRegisterPages(vm, ram.regions.length, devices.length) : undefined
   vm.setTssAddr(TSS_GPA)
   vm.setIdentityMapAddr(IDENTITY_MAP_GPA)
   vm.createIrqchip()
+  // With port 0x61, by which kernels gate and read the channel that they calibrate on.
+  if (pit) vm.createPit2(KVM_PIT_SPEAKER_DUMMY)
+  return pages
+}
+
+/** A trace shows every access, reads too. */
+const showsRegisters = (kvm: KvmSystem, { devices, trace }: MachineConfig): boolean =>
+  devices.length > 0 && !trace && kvm.checkExtension(CAP.KVM_CAP_READONLY_MEM) > 0
+
+function createVcpu(vm: VmFd, id: number, releases: (() => void)[]): VcpuFd {
+  const vcpu = orHostError(`KVM_CREATE_VCPU ${id}`, () => vm.createVcpu(id))
+  releases.push(() => vcpu.close())
+  return vcpu
 }
 
 /** The ring lies in every vCPU's mapping, as many pages into it as the capability says (api.rst). */

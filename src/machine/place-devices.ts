@@ -12,15 +12,19 @@ import { createExitPort } from '../devices/exit-port.ts'
 import { createI8042 } from '../devices/i8042.ts'
 import { createPanicPort } from '../devices/panic-port.ts'
 import { createSerial } from '../devices/serial.ts'
+import { createSleepPort } from '../devices/sleep-port.ts'
 import { BugError } from '../errors.ts'
 import type { GuestMemory } from '../memory/guest-memory.ts'
 import type { VirtioDevice } from '../virtio/device.ts'
 import { createMmioTransport, type MmioTransport } from '../virtio/mmio-transport.ts'
 import { DEFERRABLE_WRITES, MMIO_OFFSET } from '../virtio/registers.ts'
-import { PORTS, VIRTIO_SLOTS, virtioSlot } from './device-table.ts'
+import { GENERATION_GSI, PORTS, VIRTIO_SLOTS, virtioSlot } from './device-table.ts'
 import type { EndRequest } from './exit-handler.ts'
+import type { RegisterPages } from './register-pages.ts'
 
 export interface DevicePlan {
+  /** Tables of ACPI, for kernels that look for them; and the line of their event device. */
+  readonly acpi?: boolean
   /** In slot order: device n sits in window n. */
   readonly devices: readonly VirtioDevice[]
   readonly serial: { readonly sink: ByteSink; readonly source?: ByteSource }
@@ -38,38 +42,50 @@ interface Site {
   readonly finish: (end: EndRequest) => void
   /** Delivers the register writes that KVM kept back. */
   readonly settle: () => void
+  /** What the guest reads in place of a device's registers; not there under a trace, which shows every access. */
+  readonly registerPages: RegisterPages | undefined
 }
 
-export function placeDevices(plan: DevicePlan, site: Site) {
+/** A site with the lines that were drawn to it so far. */
+interface Work extends Site {
+  readonly lines: (() => void)[]
+}
+
+export function placeDevices(plan: DevicePlan, place: Site) {
+  const site: Work = { ...place, lines: [] }
   const transports = plan.devices.length <= VIRTIO_SLOTS ? plan.devices.map((_, slot) => connect(plan, slot, site)) : []
   if (transports.length < plan.devices.length) {
     throw new BugError(`Cannot place ${plan.devices.length} virtio devices: there are ${VIRTIO_SLOTS} slots.`)
   }
   const mmio = new Bus()
   for (const [slot, transport] of transports.entries()) mmio.add(virtioSlot(slot).gpa, virtioSlot(slot).size, transport)
-  return { ports: placePorts(plan, site), mmio, transports }
+  const rows = portDevices(plan, site)
+  const ports = new Bus()
+  for (const { at, device } of rows) ports.add(at.base, at.size, device)
+  if (plan.acpi) interruptLine(GENERATION_GSI, site)
+  return { ports, portDevices: rows.map(({ device }) => device), mmio, transports, lines: site.lines }
 }
 
-function placePorts({ serial }: DevicePlan, site: Site): Bus {
+function portDevices({ serial }: DevicePlan, site: Work) {
   const { finish } = site
-  const ports = new Bus()
-  const rows = [
+  return [
     { at: PORTS.serial, device: createSerial({ ...serial, raiseInterrupt: interruptLine(PORTS.serial.gsi, site) }) },
     { at: PORTS.exit, device: createExitPort((value) => finish({ kind: 'exitPort', value })) },
     { at: PORTS.panic, device: createPanicPort(() => finish({ kind: 'panic' })) },
     { at: PORTS.i8042, device: createI8042(() => finish({ kind: 'reset' })) },
+    { at: PORTS.sleep, device: createSleepPort(PORTS.sleep.offType, () => finish({ kind: 'powerOff' })) },
   ]
-  for (const { at, device } of rows) ports.add(at.base, at.size, device)
-  return ports
 }
 
-function connect({ devices, trace, log }: DevicePlan, slot: number, site: Site): MmioTransport {
+function connect({ devices, trace, log }: DevicePlan, slot: number, site: Work): MmioTransport {
   const { vm, memory, reactor, releases, settle } = site
   const { gpa, gsi } = virtioSlot(slot)
   const transport = createMmioTransport({
     device: devices[slot]!,
     memory,
     raiseInterrupt: interruptLine(gsi, site),
+    settle,
+    page: site.registerPages?.page(slot),
     log,
   })
   // A trace shows every exit: nothing is kept back then.
@@ -88,10 +104,12 @@ function connect({ devices, trace, log }: DevicePlan, slot: number, site: Site):
 }
 
 /** A write to the eventfd raises an edge on the line, no ioctl needed. */
-function interruptLine(gsi: number, site: Site): () => void {
+function interruptLine(gsi: number, site: Work): () => void {
   const fd = newEventfd(site)
   site.vm.irqfd({ fd, gsi })
-  return () => eventfdWrite(fd, 1n)
+  const raise = () => eventfdWrite(fd, 1n)
+  site.lines.push(raise)
+  return raise
 }
 
 function newEventfd({ releases }: Site): number {

@@ -4,10 +4,10 @@
  * on kernels before 6.13. Too small is fatal: KVM_RUN would wait for a thread for ever.
  */
 
-/** KVM_RUN, and the reactor's epoll_wait. */
-const MACHINE_THREADS = 2
-
-/** @param others threads that the process needs besides, such as one to read a file as standard input */
-export function sizeThreadPool(others: number): void {
-  process.env.UV_THREADPOOL_SIZE = String(MACHINE_THREADS + others)
+/**
+ * @param vcpus those that run on the pool
+ * @param others threads that the process needs besides: the reactor's where it has one, one to read a file as input
+ */
+export function sizeThreadPool(vcpus: number, others: number): void {
+  process.env.UV_THREADPOOL_SIZE = String(Math.max(1, vcpus + others))
 }

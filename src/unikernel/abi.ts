@@ -15,7 +15,7 @@ export const MESSAGE = {
 export const MESSAGE_HEADER_SIZE = 8
 export const MESSAGE_MAX = 1 << 20
 
-export const ARGS = { stdin: 1, stdinTty: 2, stdoutTty: 4, stderrTty: 8 } as const
+export const ARGS = { stdin: 1, stdinTty: 2, stdoutTty: 4, stderrTty: 8, tty: 16 } as const
 export const ARGS_HEADER_SIZE = 16
 
 export const EXIT_MESSAGE_SIZE = 12

@@ -37,6 +37,7 @@ export function describeEnd(end: MachineEnd, kernelLog: KernelLog, ownKernel: bo
     case 'exitPort':
       return { exitCode: end.value }
     case 'reset':
+    case 'powerOff':
       return ownKernel ? report('The guest asked for a reset before its program ended.') : { exitCode: 0 }
     case 'panic':
     case 'died':

@@ -11,7 +11,7 @@ import { createStreamSource } from '../backends/stream-source.ts'
 import type { ByteSink, FdSink } from '../backends/streams.ts'
 import { virtioConsole } from '../devices/virtio-console.ts'
 import { UsageError } from '../errors.ts'
-import type { Stdio } from '../instance/instance.ts'
+import type { Stdio, TerminalSize } from '../instance/instance.ts'
 import type { VirtioDevice } from '../virtio/device.ts'
 import { ARGS } from './abi.ts'
 import {
@@ -31,6 +31,8 @@ export interface GuestStreams {
   openStdout(): ByteSink
   sendArgs(args: Omit<ProgramArgs, 'flags'>): void
   sendSignal(signo: number): void
+  /** Of the terminal of the program's own. */
+  resize(size: TerminalSize): void
   /** Resolves when all output the guest made available is with the host; a reader that does not read keeps it waiting. */
   flushed(): Promise<void>
   /** No more input, no more output. */
@@ -39,6 +41,8 @@ export interface GuestStreams {
 
 export interface GuestStreamsOptions extends ControlEvents {
   readonly stdio: Stdio
+  /** The program gets a terminal of its own, this large. */
+  readonly terminal?: TerminalSize
   /** Bytes that the message with arguments and environment may have. */
   readonly argsMax: number
   onFirstOutput(): void
@@ -48,6 +52,7 @@ export interface GuestStreamsOptions extends ControlEvents {
 
 export function createGuestStreams({
   stdio,
+  terminal,
   argsMax,
   onFirstOutput,
   onOutputLost,
@@ -70,6 +75,7 @@ export function createGuestStreams({
   const input = stdio.stdin === undefined ? undefined : openInput(stdio.stdin)
   const stdin = input && createStreamSource(input, { onEnd: (total) => control.push(stdinEndMessage(total)) })
   const device = virtioConsole({
+    ...(terminal === undefined ? {} : { size: terminal }),
     ports: [
       { name: 'stdio', isConsole: true, sink: openStdout(), source: stdin },
       { name: 'stderr', isConsole: false, sink: open(stdio.stderr) },
@@ -80,11 +86,12 @@ export function createGuestStreams({
     device,
     openStdout,
     sendArgs(args) {
-      const message = argsMessage({ ...args, flags: streamFlags(stdio) })
+      const message = argsMessage({ ...args, flags: terminal ? terminalFlags(stdio) : streamFlags(stdio) })
       if (message.length > argsMax) throw argumentsTooLong(message.length, argsMax)
       control.push(message)
     },
     sendSignal,
+    resize: (size) => device.resize(size),
     flushed: () => device.flushed(),
     close() {
       input?.destroy()
@@ -102,14 +109,14 @@ const argumentsTooLong = (bytes: number, max: number) =>
  * Any kind of descriptor when it is our own standard input; otherwise a pipe, whose module most runs need not load. It
  * is opened once more, since a socket closes its descriptor at the end, and this one is the caller's.
  */
-function openInput(fd: number): Readable {
+export function openInput(fd: number): Readable {
   if (fd === 0) return process.stdin
   const { Socket } = process.getBuiltinModule('node:net')
   const own = openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY | constants.O_NONBLOCK)
   return new Socket({ fd: own, readable: true, writable: false })
 }
 
-function marking(sink: ByteSink, onWrite: () => void): ByteSink {
+export function marking(sink: ByteSink, onWrite: () => void): ByteSink {
   return {
     ...sink,
     write(bytes) {
@@ -118,6 +125,10 @@ function marking(sink: ByteSink, onWrite: () => void): ByteSink {
     },
   }
 }
+
+/** All three are that one terminal, whatever is behind them here. */
+const terminalFlags = ({ stdin }: Stdio): number =>
+  (stdin === undefined ? 0 : ARGS.stdin) | ARGS.stdinTty | ARGS.stdoutTty | ARGS.stderrTty | ARGS.tty
 
 function streamFlags({ stdin, stdout, stderr }: Stdio): number {
   let bits = 0

@@ -7,6 +7,7 @@ import { capabilityNames } from '../host/capabilities.ts'
 import { ownNamespaces } from '../host/namespaces.ts'
 import { readStatus } from '../host/process-status.ts'
 import type { SecurityFinding } from '../instance/instance.ts'
+import type { NetworkSpec } from '../instance/run-spec.ts'
 import { MIB } from '../memory/memory-map.ts'
 import type { VmmCgroup } from './vmm-cgroup.ts'
 
@@ -15,10 +16,13 @@ const BACKENDS = { kvm_intel: 'Intel VMX', kvm_amd: 'AMD SVM', kvm_pvm: 'in soft
 export interface GuestFacts {
   readonly memoryBytes: number
   readonly cpus: number
+  readonly network?: NetworkSpec | undefined
+  /** Of the user's own; undefined when it is ours. */
+  readonly kernel?: string | undefined
   readonly group: VmmCgroup | undefined
 }
 
-export function securityOfUnikernel({ memoryBytes, cpus, group }: GuestFacts): SecurityFinding[] {
+export function securityOfUnikernel({ memoryBytes, cpus, network, kernel, group }: GuestFacts): SecurityFinding[] {
   const limits = group?.joined?.cgroup.limits()
   const refused = group?.joined?.refused ?? []
   const coming = group !== undefined && group.joined === undefined
@@ -27,7 +31,7 @@ export function securityOfUnikernel({ memoryBytes, cpus, group }: GuestFacts): S
   const guest = `the guest has ${memoryBytes / MIB} MiB`
   return [
     { topic: 'boundary', state: 'on', detail: `a virtual machine of its own, KVM ${backend()}` },
-    { topic: 'kernel', state: 'on', detail: 'our own, in the machine: a bug in it ends that machine' },
+    { topic: 'kernel', state: 'on', detail: `${kernel ?? 'our own'}, in the machine: a bug in it ends that machine` },
     {
       topic: 'system calls',
       state: 'on',
@@ -35,7 +39,7 @@ export function securityOfUnikernel({ memoryBytes, cpus, group }: GuestFacts): S
     },
     { topic: 'files', state: 'on', detail: "a copy in the guest's memory; nothing of the host's is shared" },
     { topic: 'processes', state: 'on', detail: 'it sees no process of the host' },
-    { topic: 'network', state: 'on', detail: 'the machine has none' },
+    networkFinding(network),
     ...vmm(),
     limits?.memoryBytes === undefined
       ? { topic: 'memory', state: 'partial', detail: `${guest}; the VMM has no limit: ${without}` }
@@ -48,6 +52,14 @@ export function securityOfUnikernel({ memoryBytes, cpus, group }: GuestFacts): S
           detail: `${plural(cpus)}; with the VMM at most ${limits.cpus} of the host's`,
         },
   ]
+}
+
+/** The card drops frames from any address but its own; what becomes of the others is for the host's side to say. */
+function networkFinding(network: NetworkSpec | undefined): SecurityFinding {
+  if (!network || network.kind === 'none') return { topic: 'network', state: 'on', detail: 'the machine has none' }
+  const { kind, name } = network
+  const where = kind === 'tap' ? `the tap ${name}` : `the network "${name}"`
+  return { topic: 'network', state: 'partial', detail: `a card on ${where}, which sends from its own address only` }
 }
 
 const plural = (cpus: number) => `${cpus} virtual processor${cpus === 1 ? '' : 's'}`

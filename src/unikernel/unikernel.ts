@@ -7,10 +7,12 @@ import { hostRandom } from '../backends/random-source.ts'
 import { Reactor } from '../backends/reactor.ts'
 import { virtioRng } from '../devices/virtio-rng.ts'
 import { EXIT, UsageError } from '../errors.ts'
-import { planCpio } from '../image/cpio.ts'
+import { type CpioEntry, planCpio } from '../image/cpio.ts'
 import { largestFile, rootTree } from '../image/root-tree.ts'
-import type { ExitResult, Instance, Phases, Stdio } from '../instance/instance.ts'
+import type { ExitResult, Instance, Phases, Stdio, TerminalSize } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
+import type { BootModuleSource } from '../machine/boot-modules.ts'
+import { runnerKind } from '../machine/choose-runner.ts'
 import type { CpuPolicy } from '../machine/cpu-policy.ts'
 import { summarizeCpuPolicy } from '../machine/cpu-policy-summary.ts'
 import type { MachineEnd } from '../machine/exit-handler.ts'
@@ -19,13 +21,16 @@ import { sizeThreadPool } from '../machine/thread-pool.ts'
 import { MIB } from '../memory/memory-map.ts'
 import { unikernelPath } from '../paths.ts'
 import { type Attached, attachDevices } from '../vmm/attach.ts'
+import { askForMemory, guestMemoryUsage } from '../vmm/balloon-requests.ts'
+import { initrdModule } from '../vmm/initrd.ts'
 import { MESSAGE_MAX } from './abi.ts'
 import type { ProgramExit } from './control-channel.ts'
 import { describeEnd, describeExit } from './ending.ts'
-import { createGuestStreams, type GuestStreams } from './guest-streams.ts'
+import { createGuestStreams } from './guest-streams.ts'
 import { createKernelLog } from './kernel-log.ts'
 import { policyMemory } from './policy-memory.ts'
 import { securityOfUnikernel } from './security.ts'
+import { createSerialStreams } from './serial-streams.ts'
 import { joinVmmCgroup, type VmmCgroup } from './vmm-cgroup.ts'
 import { vmmUsage } from './vmm-usage.ts'
 
@@ -33,6 +38,9 @@ import { vmmUsage } from './vmm-usage.ts'
 const MEMORY_MIN = 16 * MIB
 /** The guest kernel keeps no more than this part of its memory for arguments (control.c). */
 const ARGS_SHARE = 16
+/** For a kernel of the user's own without a program of ours; what is appended comes later, and so wins. */
+const KERNEL_DEFAULTS = 'console=ttyS0 panic=-1 reboot=k pci=off'
+const SIGPIPE = 13
 
 export interface UnikernelOptions {
   readonly stdio: Stdio
@@ -53,7 +61,7 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
   const kernelLog = createKernelLog(log)
   let machine: Machine | undefined
   let group: VmmCgroup | undefined
-  let streams: GuestStreams | undefined
+  let streams: ReturnType<typeof openStreams | typeof openSerial> | undefined
   let attached: Attached | undefined
   let reactor: Reactor | undefined
   let programExit: ProgramExit | undefined
@@ -61,12 +69,14 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
   const result = new Promise<ExitResult>((resolve) => {
     resolveResult = resolve
   })
+  let terminal: TerminalSize = { cols: 80, rows: 24 }
   let killed = false
   let closed = false
 
   const openStreams = () =>
     createGuestStreams({
       stdio,
+      ...(spec.tty ? { terminal } : {}),
       argsMax: Math.min(MESSAGE_MAX, Math.floor((spec.memoryBytes - MIB) / ARGS_SHARE)),
       onReady: () => {
         phases.kernelReady = now()
@@ -77,17 +87,30 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
       onFirstOutput: () => {
         phases.firstOutput ??= now()
       },
-      onOutputLost: ({ code }) =>
-        kill({
-          exitCode: EXIT.cloisterFailed,
-          report: `Cannot write the output of ${spec.program}: the host gave ${code}. The program was ended.`,
-        }),
+      onOutputLost: ({ code }) => outputLost(code),
       onLog: (line) => kernelLog.control(line),
       onExit: (exit) => {
         programExit = exit
       },
       onViolation: (what) =>
         kernelLog.control(`the guest broke the control protocol with ${what}; its messages are no longer read`),
+    })
+
+  /** No program of ours listens for signals: what would end it ends the machine. */
+  const openSerial = () =>
+    createSerialStreams({
+      stdio,
+      onFirstOutput: () => {
+        phases.firstOutput ??= now()
+      },
+      onOutputLost: ({ code }) => (code === 'EPIPE' ? kill({ exitCode: 128 + SIGPIPE }) : outputLost(code)),
+      onSignal: (signo) => kill({ exitCode: 128 + signo }),
+    })
+
+  const outputLost = (code: string | undefined) =>
+    kill({
+      exitCode: EXIT.cloisterFailed,
+      report: `Cannot write the output of ${spec.program}: the host gave ${code}. The program was ended.`,
     })
 
   /** A killed guest's output is not waited for: its reader may be why it was killed. */
@@ -127,32 +150,46 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
           },
         )
       }
-      if (spec.cpus > 1) {
+      if (spec.cpus > 1 && spec.kernel === undefined) {
         throw new UsageError(`Cannot give ${spec.program} ${spec.cpus} processors: a unikernel runs on one.`, {
-          hint: 'Leave --cpus out, or use --isolation container.',
+          hint: 'Leave --cpus out, use --isolation container, or boot a kernel of your own with --kernel.',
         })
       }
       if (detached) joinGroup()
       reactor = new Reactor(onReactorFailed)
       attached = await attachDevices(spec, { reactor, directory, log })
-      sizeThreadPool((stdio.stdin === undefined ? 0 : 1) + attached.threads)
-      streams = openStreams()
-      const tree = rootTree(spec.source, log)
+      const otherThreads = reactor.threads + (stdio.stdin === undefined ? 0 : 1) + attached.threads
+      // One vCPU hops between the pool's threads too, when there are others.
+      const kind = runner ?? runnerKind(spec.cpus + otherThreads)
+      sizeThreadPool(kind === 'pool' ? spec.cpus : 0, otherThreads)
+      const { source } = spec
+      const program = source.kind === 'kernel' ? undefined : { streams: openStreams(), tree: rootTree(source, log) }
+      const serial = program ? undefined : openSerial()
+      streams = program?.streams ?? serial!
       machine = await createMachine({
         memoryBytes: spec.memoryBytes,
         kernel: spec.kernel ?? unikernelPath,
-        commandLine: [attached.commandLine, spec.append ?? ''].filter(Boolean).join(' '),
-        modules: [{ name: 'the root file tree', largest: largestFile(tree), ...planCpio(tree) }],
+        commandLine: [serial ? KERNEL_DEFAULTS : '', attached.commandLine, spec.append ?? ''].filter(Boolean).join(' '),
+        modules: program ? [rootModule(program.tree)] : spec.initrd === undefined ? [] : [initrdModule(spec.initrd)],
         devices: [streams.device, virtioRng(hostRandom), ...attached.devices],
         reactor,
         // A kernel of the user's own talks on the serial port; ours only when something is wrong.
-        serial: { sink: spec.kernel ? kernelLog.overhear(streams.openStdout()) : kernelLog.serial },
-        policyMemory: policyMemory(),
-        runner,
+        serial: {
+          sink: spec.kernel ? kernelLog.overhear(streams.openStdout()) : kernelLog.serial,
+          ...(serial?.input && { source: serial.input }),
+        },
+        // What is remembered is that of the usual VM, with one.
+        policyMemory: spec.cpus === 1 ? policyMemory() : undefined,
+        cpus: spec.cpus,
+        // Our own kernel knows its devices by the command line, and its clock by KVM's.
+        acpi: spec.kernel !== undefined && !/(^|\s)acpi=off(\s|$)/.test(spec.append ?? ''),
+        pit: spec.kernel !== undefined,
+        runner: kind,
+        onRam: attached.onRam,
         trace,
         log,
       })
-      streams.sendArgs({ path: spec.program, cwd: spec.cwd, argv: spec.argv, env: spec.env })
+      program?.streams.sendArgs({ path: spec.program, cwd: spec.cwd, argv: spec.argv, env: spec.env })
       phases.created = now()
       void machine.ended.then(conclude)
       phases.entered = now()
@@ -164,6 +201,10 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     },
     wait: () => result,
     signal: (signo) => streams?.sendSignal(signo),
+    resize(size) {
+      terminal = size
+      streams?.resize(size)
+    },
     async pause() {
       // What is still being made cannot stand still, and would start all the same.
       if (!machine) throw new UsageError(`Cannot pause unikernel "${spec.name}": it has not started yet.`)
@@ -172,7 +213,15 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     async resume() {
       machine?.resume()
     },
-    usage: () => ({ ...vmmUsage(), memoryLimitBytes: spec.memoryBytes, exits: machine?.exits() ?? 0 }),
+    async setMemory(bytes) {
+      askForMemory(spec, attached?.balloon, bytes)
+    },
+    usage: () => ({
+      ...vmmUsage(),
+      memoryLimitBytes: spec.memoryBytes,
+      exits: machine?.exits() ?? 0,
+      ...(attached?.balloon && { guestMemory: guestMemoryUsage(attached.balloon) }),
+    }),
     describe: () => ({
       security: securityOfUnikernel({ ...spec, group }),
       details: {
@@ -194,6 +243,12 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     },
   }
 }
+
+const rootModule = (tree: readonly CpioEntry[]): BootModuleSource => ({
+  name: 'the root file tree',
+  largest: largestFile(tree),
+  ...planCpio(tree),
+})
 
 const describeProcessor = (policy: CpuPolicy) => ({ processor: summarizeCpuPolicy(policy), policy })
 

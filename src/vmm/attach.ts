@@ -3,7 +3,9 @@
  * behind their own devices.
  */
 import type { Reactor } from '../backends/reactor.ts'
+import type { VirtioBalloon } from '../devices/virtio-balloon.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
+import type { Ram } from '../memory/ram.ts'
 import type { VirtioDevice } from '../virtio/device.ts'
 
 /** What stands behind some devices of one VM. */
@@ -17,6 +19,10 @@ export interface Attached {
   describe(): Readonly<Record<string, unknown>>
   /** Only after the machine has closed; idempotent. */
   close(): void
+  /** The guest's memory has been made. */
+  onRam?(ram: Ram): void
+  /** Where the guest can be asked for memory. */
+  readonly balloon?: VirtioBalloon
 }
 
 export interface AttachContext {
@@ -36,14 +42,24 @@ export async function attachDevices(spec: RunSpec, context: AttachContext): Prom
     // Loaded for whoever asks only: most runs have neither.
     if (spec.disks?.length) parts.push((await import('./disks.ts')).attachDisks(spec.disks, context))
     if (spec.network && spec.network.kind !== 'none')
-      parts.push((await import('./network.ts')).attachNetwork(spec.network, spec.name, context))
+      parts.push(await (await import('./network.ts')).attachNetwork(spec.network, spec.name, context))
+    // A kernel of the user's own may have drivers for these. Ours has none, and each device costs a little.
+    if (spec.kernel !== undefined) {
+      if (context.directory !== undefined) parts.push(await (await import('./vsock.ts')).attachVsock(context.directory))
+      parts.push((await import('./balloon.ts')).attachBalloon(spec.memoryBytes))
+    }
     const opened = [...parts]
+    const balloon = opened.find((part) => part.balloon)?.balloon
     return {
       devices: opened.flatMap(({ devices }) => devices),
       commandLine: opened.flatMap(({ commandLine }) => (commandLine === '' ? [] : [commandLine])).join(' '),
       threads: opened.reduce((sum, { threads }) => sum + threads, 0),
       describe: () => Object.assign({}, ...opened.map((part) => part.describe())),
       close,
+      onRam(ram) {
+        for (const part of opened) part.onRam?.(ram)
+      },
+      ...(balloon && { balloon }),
     }
   } catch (error) {
     close()

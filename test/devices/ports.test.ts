@@ -2,6 +2,7 @@ import test from 'ava'
 import { createExitPort } from '../../src/devices/exit-port.ts'
 import { createI8042 } from '../../src/devices/i8042.ts'
 import { createPanicPort } from '../../src/devices/panic-port.ts'
+import { createSleepPort } from '../../src/devices/sleep-port.ts'
 
 const read = (device: { read(offset: number, data: Uint8Array): void }, offset = 0): number => {
   const data = new Uint8Array(1)
@@ -85,4 +86,18 @@ test('the controller goes on from its saved state', (t) => {
   t.deepEqual(other.save(), state)
   t.is(read(other, DATA), 0x55)
   t.throws(() => other.restore({ control: 256, answer: 0, awaiting: 0 }), { name: 'HostError' })
+})
+
+test('the sleep port switches off at the sleep type that means off, and at no other write (ACPI 6.5 §4.8.3.7)', (t) => {
+  let offs = 0
+  const port = createSleepPort(5, () => offs++)
+  const [SLP_EN, STATUS] = [1 << 5, 1]
+  port.write(0, Uint8Array.of(5 << 2))
+  port.write(0, Uint8Array.of(SLP_EN | (3 << 2)))
+  port.write(STATUS, Uint8Array.of(SLP_EN | (5 << 2)))
+  t.is(offs, 0)
+  port.write(0, Uint8Array.of(SLP_EN | (5 << 2)))
+  t.is(offs, 1)
+  t.is(read(port), 0)
+  t.is(read(port, STATUS), 0)
 })

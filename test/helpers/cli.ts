@@ -19,6 +19,8 @@ export interface CliResult {
 
 export interface CliOptions {
   readonly input?: string | Buffer
+  /** Standard input stays open, for the test to write to. */
+  readonly keepInput?: boolean
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
 }
@@ -33,17 +35,17 @@ export interface Cli {
 
 export function commandLine(t: ExecutionContext): Cli {
   const root = join(temporaryDirectory(t), 'root')
-  const start: Cli['start'] = (args, { input, env = {}, cwd } = {}) => {
+  const start: Cli['start'] = (args, { input, keepInput = false, env = {}, cwd } = {}) => {
     const child = spawn(CLOISTER, args, {
       cwd,
       env: { ...process.env, CLOISTER_ROOT: root, ...env },
-      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      stdio: [input === undefined && !keepInput ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       timeout: HANG_MS,
       killSignal: 'SIGKILL',
     })
     // The command may well end before it has read all of its input.
     child.stdin?.on('error', () => {})
-    child.stdin?.end(input)
+    if (!keepInput) child.stdin?.end(input)
     return { child, result: resultOf(child) }
   }
   return Object.assign((args: readonly string[], options?: CliOptions) => start(args, options).result, { root, start })

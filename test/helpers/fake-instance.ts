@@ -25,6 +25,7 @@ export function fakeInstance(changes: Partial<Instance> = {}): FakeInstance {
     signal: (signo) => signals.push(signo),
     pause: async () => {},
     resume: async () => {},
+    setMemory: async () => {},
     usage: () => ({ cpuTimeNs: 0, memoryBytes: 0, memoryLimitBytes: 0, tasks: 1 }),
     describe: () => ({ security: [], details: {} }),
     kill: (result) => end(result),

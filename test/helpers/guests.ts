@@ -4,7 +4,7 @@ import { Reactor } from '../../src/backends/reactor.ts'
 import type { BootModuleSource } from '../../src/machine/boot-modules.ts'
 import type { CpuPolicy } from '../../src/machine/cpu-policy.ts'
 import type { MachineEnd } from '../../src/machine/exit-handler.ts'
-import { createMachine, type Machine } from '../../src/machine/machine.ts'
+import { createMachine, type Machine, type MachineConfig } from '../../src/machine/machine.ts'
 import { MIB } from '../../src/memory/memory-map.ts'
 import { packageRoot } from '../../src/paths.ts'
 import type { VirtioDevice } from '../../src/virtio/device.ts'
@@ -13,6 +13,11 @@ export const guestPath = (name: string) => join(packageRoot, 'guest-kernel/build
 
 export interface GuestOptions {
   readonly runner?: 'pool' | 'worker'
+  readonly cpus?: number
+  readonly acpi?: boolean
+  readonly pit?: boolean
+  readonly restore?: MachineConfig['restore']
+  readonly onRam?: MachineConfig['onRam']
   readonly memoryBytes?: number
   readonly trace?: (line: string) => void
   readonly modules?: readonly BootModuleSource[]
@@ -49,6 +54,9 @@ export async function bootGuest(
       },
     },
     ...options,
+  }).catch(async (error: unknown) => {
+    await reactor.close()
+    throw error
   })
   const machine = {
     ...made,

@@ -9,7 +9,8 @@ import {
   type VirtioDevice,
 } from '../../src/virtio/device.ts'
 import { createMmioTransport, type MmioTransport } from '../../src/virtio/mmio-transport.ts'
-import { MMIO_CONFIG, MMIO_OFFSET, type RegisterName } from '../../src/virtio/registers.ts'
+import type { Clock } from '../../src/virtio/rate-limiter.ts'
+import { MMIO_CONFIG, MMIO_OFFSET, MMIO_WINDOW_BYTES, type RegisterName } from '../../src/virtio/registers.ts'
 import { STATUS } from '../../src/virtio/status.ts'
 import { DriverQueue } from './driver-queue.ts'
 import { createGuardedMemory, type GuardedMemory } from './guarded-memory.ts'
@@ -27,18 +28,29 @@ export class MmioDriver {
   readonly guarded: GuardedMemory
   readonly log: string[] = []
   interrupts = 0
+  onInterrupt = () => {}
   /** Tasks the transport put off to a later turn of the event loop. */
   readonly deferred: (() => void)[] = []
   queues: DriverQueue[] = []
+  /** What a guest would read instead: whatever is read in a test must be the same there. */
+  readonly page = new Uint8Array(MMIO_WINDOW_BYTES).fill(0xaa)
+  /** Register writes that the machine keeps back, as KVM does with DEFERRABLE_WRITES. */
+  readonly #keptBack: [RegisterName, number][] = []
 
-  constructor(device: VirtioDevice, guarded: GuardedMemory = createGuardedMemory()) {
+  constructor(device: VirtioDevice, guarded: GuardedMemory = createGuardedMemory(), clock?: Clock) {
     this.guarded = guarded
     this.transport = createMmioTransport({
       device,
       memory: guarded.memory,
       raiseInterrupt: () => {
         this.interrupts++
+        this.onInterrupt()
       },
+      settle: () => {
+        for (const [register, value] of this.#keptBack.splice(0)) this.write(register, value)
+      },
+      clock,
+      page: this.page,
       log: (message) => this.log.push(message),
       defer: (task) => {
         this.deferred.push(task)
@@ -53,11 +65,20 @@ export class MmioDriver {
   read(register: RegisterName): number {
     const data = new Uint8Array(4)
     this.transport.read(MMIO_OFFSET[register], data)
-    return new DataView(data.buffer).getUint32(0, true)
+    const value = new DataView(data.buffer).getUint32(0, true)
+    const shown = new DataView(this.page.buffer).getUint32(MMIO_OFFSET[register], true)
+    if (register !== 'ConfigGeneration' && shown !== value)
+      throw new Error(`the page shows ${shown} for ${register}, which reads as ${value}`)
+    return value
   }
 
   write(register: RegisterName, value: number): void {
     this.writeAt(MMIO_OFFSET[register], value, 4)
+  }
+
+  /** The device hears of it only when the transport asks for what was kept back. */
+  writeKeptBack(register: RegisterName, value: number): void {
+    this.#keptBack.push([register, value])
   }
 
   writeAt(offset: number, value: number, width: number): void {
@@ -69,6 +90,9 @@ export class MmioDriver {
   readConfig(offset: number, length: number): Uint8Array {
     const data = new Uint8Array(length).fill(0xee)
     this.transport.read(MMIO_CONFIG + offset, data)
+    const shown = this.page.subarray(MMIO_CONFIG + offset, MMIO_CONFIG + offset + length)
+    if (Buffer.compare(shown, data) !== 0)
+      throw new Error(`the page shows ${shown} at ${offset}, which reads as ${data}`)
     return data
   }
 

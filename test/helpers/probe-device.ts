@@ -1,6 +1,7 @@
 /** A virtio device that keeps every chain it is given, for tests of the queue and the transport alone. */
 import type { Chain } from '../../src/virtio/chain.ts'
 import type { DeviceHost, VirtioDevice } from '../../src/virtio/device.ts'
+import type { RateLimit } from '../../src/virtio/rate-limiter.ts'
 
 export interface ProbeDevice extends VirtioDevice {
   /** Chains taken and not completed by the test yet. */
@@ -17,16 +18,17 @@ export interface ProbeOptions {
   readonly features?: bigint
   readonly config?: Uint8Array
   readonly maxChainBytes?: number
+  readonly rate?: RateLimit
 }
 
 export const createProbeDevice = (options: ProbeOptions = {}): ProbeDevice => {
-  const { queueCount = 1, maxSize = 64, features = 0n, config = new Uint8Array(0), maxChainBytes } = options
+  const { queueCount = 1, maxSize = 64, features = 0n, config = new Uint8Array(0), maxChainBytes, rate } = options
   const probe: ProbeDevice = {
     id: 42,
     name: 'probe',
     features,
     config,
-    queues: Array.from({ length: queueCount }, (_, index) => ({ name: `q${index}`, maxSize, maxChainBytes })),
+    queues: Array.from({ length: queueCount }, (_, index) => ({ name: `q${index}`, maxSize, maxChainBytes, rate })),
     chains: [],
     calls: [],
     host: undefined,

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import test from 'ava'
+import type { NetworkSpec } from '../../src/instance/run-spec.ts'
 import { MIB } from '../../src/memory/memory-map.ts'
 import { packageRoot } from '../../src/paths.ts'
 import { securityOfUnikernel } from '../../src/unikernel/security.ts'
@@ -21,6 +22,16 @@ test('what the VMM is left with is said, not passed over: it is in no jail', (t)
   )
   t.not(line('VMM privileges')?.state, 'on')
   t.not(line('VMM namespaces')?.state, 'on')
+})
+
+test('a network that the machine is on is named', (t) => {
+  const on = (network: NetworkSpec) =>
+    securityOfUnikernel({ memoryBytes: MIB, cpus: 1, network, group: undefined }).find(
+      ({ topic }) => topic === 'network',
+    )
+  t.is(on({ kind: 'none' })?.state, 'on')
+  t.like(on({ kind: 'tap', name: 'tap0' }), { state: 'partial' })
+  t.regex(on({ kind: 'network', name: 'n1' })?.detail ?? '', /"n1", which sends from its own address only/)
 })
 
 test('a limit is claimed only where a control group has it', (t) => {

@@ -1,0 +1,72 @@
+/**
+ * All of a machine's state but its memory, as plain JSON: what KVM keeps, every device with its queues, and what its
+ * processors are. Whoever keeps it keeps the memory of the same moment beside it.
+ */
+import { HostError } from '../errors.ts'
+import type { GuestMemory } from '../memory/guest-memory.ts'
+import type { MmioTransport } from '../virtio/mmio-transport.ts'
+import { type Json, type JsonObject, type Savable, SavedFields } from '../virtio/saved-state.ts'
+import { tellOfPause } from './clock.ts'
+import type { CpuPolicy } from './cpu-policy.ts'
+import { readCpuPolicy } from './cpu-policy-record.ts'
+import { VIRTIO_SLOTS } from './device-table.ts'
+import { writeGeneration } from './generation.ts'
+import { type KvmParts, type RestoreOptions, restoreVmState, saveVmState } from './vm-state.ts'
+
+export const MACHINE_STATE_SCHEMA = 'cloister-machine-state/1'
+
+export interface MachineParts extends KvmParts {
+  readonly memory: GuestMemory
+  /** Whether the guest has been told where the number of its generation is. */
+  readonly acpi: boolean
+  readonly policy: CpuPolicy
+  readonly transports: readonly MmioTransport[]
+  readonly ports: readonly (Savable & { readonly name: string })[]
+  /** Every interrupt line of a device. */
+  readonly lines: readonly (() => void)[]
+}
+
+/** While the machine is paused. */
+export function saveMachine({ policy, transports, ports, ...kvm }: MachineParts): JsonObject {
+  return {
+    schema: MACHINE_STATE_SCHEMA,
+    policy: policy as unknown as Json,
+    kvm: saveVmState(kvm),
+    devices: transports.map((transport) => transport.save()),
+    ports: Object.fromEntries(ports.map((port) => [port.name, port.save()])),
+  }
+}
+
+/** The vCPUs are programmed from it before the rest can be restored. @throws HostError when there is none */
+export function savedPolicy(state: Json): CpuPolicy {
+  const saved = new SavedFields('the machine', state)
+  const schema = saved.value('schema')
+  if (schema === MACHINE_STATE_SCHEMA) return readCpuPolicy(saved.value('policy'))
+  throw new HostError(`Cannot restore the machine: its state is not of version ${MACHINE_STATE_SCHEMA}.`, {
+    hint: 'It was written by another version of Cloister, or is damaged.',
+  })
+}
+
+/**
+ * Into a machine made alike that has not started, over the memory of the same moment.
+ * @throws HostError when the state is not one of such a machine.
+ */
+export function restoreMachine(parts: MachineParts, state: Json, options?: RestoreOptions): void {
+  const { memory, acpi, transports, ports, lines, vcpus } = parts
+  const saved = new SavedFields('the machine', state)
+  const devices = saved.array('devices', VIRTIO_SLOTS, (device) => device as JsonObject)
+  if (devices.length !== transports.length) {
+    throw new HostError(
+      `Cannot restore the machine: its state has ${devices.length} virtio devices, it has ${transports.length}.`,
+    )
+  }
+  restoreVmState(parts, saved.value('kvm'), options)
+  const portStates = new SavedFields('the ports', saved.value('ports'))
+  for (const port of ports) port.restore(portStates.value(port.name))
+  for (const [slot, transport] of transports.entries()) transport.restore(devices[slot]!)
+  if (acpi) writeGeneration(memory)
+  // An edge may have been on its way from its irqfd when the state was saved. One too many is nothing to a driver. The
+  // line of the event device is among them.
+  for (const raise of lines) raise()
+  for (const vcpu of vcpus) tellOfPause(vcpu)
+}
