@@ -36,6 +36,8 @@ need /bin/busybox busybox-static
 need musl-gcc musl-tools
 need qemu-system-x86_64 qemu-system-x86
 need strace strace
+need ip iproute2
+need /usr/sbin/nft nftables
 # Both: which one works depends on the host's cgroups, and the tests' other host, the lab, is of another kind.
 need runc runc
 need crun crun

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import test from 'ava'
 import { COMMANDS } from '../src/cli/command-table.ts'
+import { commandAt, membersOf } from '../src/cli/find-command.ts'
 import { fullParse } from '../src/cli/full-parse.ts'
 import { PORTS, virtioSlot } from '../src/machine/device-table.ts'
 import * as memoryMap from '../src/memory/memory-map.ts'
@@ -85,12 +86,15 @@ function shellLines(text: string): string[] {
 const withoutRemark = (line: string): string => line.replace(/^\$ /, '').replace(/(\S) {3,}.*$/, '$1')
 
 /** @param whole false for a piece of a command in running text, which may leave out what it is about */
-async function faultOf([first, ...args]: readonly string[], whole: boolean): Promise<string | undefined> {
+async function faultOf(words: readonly string[], whole: boolean): Promise<string | undefined> {
   // Placeholders of a synopsis: the name of the command is what can be checked.
-  const synopsis = args.some((word) => /^\[|\]$|^\w+(\|\w+)+$|^\.\.\.$/.test(word))
+  const [first, ...others] = words
+  const synopsis = others.some((word) => /^\[|\]$|^\w+(\|\w+)+$|^\.\.\.$/.test(word))
   if (first === undefined || /^(COMMAND|--help|--version|-h|-v)$/.test(first)) return undefined
-  const command = COMMANDS.find(({ name }) => name === first)
-  if (!command) return `there is no command ${first}`
+  if (others.length === 0 && membersOf(first).length > 0) return undefined
+  const found = commandAt(words)
+  if (!found) return synopsis && membersOf(first).length > 0 ? undefined : `there is no command ${first}`
+  const { command, rest: args } = found
   if (synopsis || args.length === 0) return undefined
   try {
     await fullParse(command, args)

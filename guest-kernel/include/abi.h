@@ -55,6 +55,8 @@ struct cloister_args {
 #define CLOISTER_ARGS_STDIN_TTY 2u  /* the stream is a terminal on the host: isatty() says so */
 #define CLOISTER_ARGS_STDOUT_TTY 4u
 #define CLOISTER_ARGS_STDERR_TTY 8u
+#define CLOISTER_ARGS_TTY 16u /* the three are one terminal of the program's own, in raw mode on the host: the kernel
+                                 makes lines and echo; its size comes as VIRTIO_CONSOLE_RESIZE of port 0 */
 
 /* How the program ended. */
 struct cloister_exit {

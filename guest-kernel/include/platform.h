@@ -65,16 +65,49 @@ ssize_t platform_stream_write(int stream, const void *bytes, size_t count);
 ssize_t platform_stream_read(void *bytes, size_t count, bool block);
 /* Bytes or the end wait to be read. */
 bool platform_stream_readable(void);
+/* From now on input that arrives interrupts the program too, so that personality_deliver_signals() can look at it. */
+void platform_watch_input(void);
+
+/* --- disks: bytes at a position; what is no whole sector the platform reads and writes around --- */
+
+struct disk_facts {
+  uint64_t bytes;
+  uint32_t sector_bytes;
+  bool read_only;
+};
+unsigned platform_disk_count(void);
+const struct disk_facts *platform_disk(unsigned disk); /* NULL: there is none */
+/*
+ * Blocks until all is read or written; a signal does not cut it short. What lies past the disk's end is not moved: the
+ * count is then less, 0 at the end. -EIO if the device failed and nothing was moved; of a small write perhaps by the next
+ * one, or by the flush. `direct`: from and to the device itself, neither read ahead nor left under way.
+ */
+ssize_t platform_disk_read(unsigned disk, void *bytes, size_t count, uint64_t offset, bool direct);
+ssize_t platform_disk_write(unsigned disk, const void *bytes, size_t count, uint64_t offset, bool direct);
+/* What was written so far is on stable storage: 0 or -EIO. */
+int platform_disk_flush(unsigned disk);
+/* Forgets what was read ahead. */
+void platform_disk_forget(unsigned disk);
+
+/* --- network: IPv4, addresses as on the wire --- */
+
+/*
+ * Sends a packet, if need be once its neighbour has told his MAC address; one that never answers is not noticed. `hops`
+ * 0: the usual number. 0, -ENETUNREACH, or -EMSGSIZE.
+ */
+int platform_packet_send(uint32_t destination, uint8_t protocol, uint8_t hops, const void *payload, size_t count);
 
 /* --- time, entropy, log --- */
 
 uint64_t platform_monotonic_ns(void);
 uint64_t platform_realtime_ns(void);
 /*
- * Sleeps (the vCPU halts) until the monotonic clock reaches `deadline_ns` (UINT64_MAX: no deadline), or stdin becomes
- * readable if `wake_on_stdin`. 0 when one of them came, -EINTR when a signal is pending for the program.
+ * Sleeps (the vCPU halts) until the monotonic clock reaches `deadline_ns` (UINT64_MAX: no deadline), or one of the things
+ * in `wake` comes. 0 when one of them did, -EINTR when a signal is pending for the program.
  */
-int platform_sleep_until(uint64_t deadline_ns, bool wake_on_stdin);
+#define WAKE_STDIN 1u  /* stdin is readable */
+#define WAKE_PACKET 2u /* personality_packet_news() */
+int platform_sleep_until(uint64_t deadline_ns, unsigned wake);
 /*
  * For alarm and setitimer. At about this monotonic time (UINT64_MAX: at none) a timer
  * interrupt brings a computing program into the kernel, so that personality_deliver_signals() runs. One alarm at
@@ -117,8 +150,17 @@ void personality_syscall(struct program_regs *regs);
 void personality_fault(struct program_regs *regs, unsigned vector, uint64_t error, uint64_t address);
 /* A signal for the program came from the host (async context: record only, must not block or allocate). */
 void personality_signal_arrived(int signo);
+/* The host's window behind port 0 has this size now. Interrupt context as above. */
+void personality_window_changed(unsigned columns, unsigned rows);
 /* Whether a signal that is neither blocked nor ignored waits for the program; platform sleeps ask this. */
 bool personality_signal_pending(void);
+/*
+ * An IPv4 packet for this machine, whole and its lengths checked: platform_packet_send()'s counterpart. May come whenever the
+ * kernel waits; must not wait itself.
+ */
+void personality_packet_arrived(const uint8_t *packet, size_t count);
+/* Whether one came that some part of the program may be waiting for, and has not looked at yet. */
+bool personality_packet_news(void);
 /*
  * Called with the program's registers whenever the kernel is about to return to it and when an interrupt caught it
  * with a signal pending: runs default actions, or builds a signal frame and changes regs.

@@ -112,7 +112,7 @@ static void set_attributes(struct inode *inode, const uint32_t fields[FIELDS]) {
   inode->mode = (inode->mode & S_IFMT) | (fields[MODE] & 07777);
   inode->uid = fields[UID];
   inode->gid = fields[GID];
-  inode->device = (fields[RDEVMAJOR] & 0xfff) << 8 | (fields[RDEVMINOR] & 0xff);
+  inode->device = device_number(fields[RDEVMAJOR], fields[RDEVMINOR]);
   inode->mtime = inode->ctime = inode->atime = (int64_t)fields[MTIME] * (int64_t)NS_PER_SECOND;
 }
 

@@ -1,8 +1,9 @@
 /* The character devices of /dev. Numbers are those of Linux (Documentation/admin-guide/devices.txt). */
 #include "device.h"
+#include "block.h"
 #include "file.h"
 
-#define DEVICE(major, minor) ((major) << 8 | (minor))
+#define DEVICE(major, minor) ((major) << 8 | (minor)) /* device_number() of small ones */
 
 static ssize_t read_nothing(void *bytes, size_t count) {
   (void)bytes, (void)count;
@@ -65,6 +66,7 @@ void devices_init(void) {
   /* The controlling terminal: ENXIO unless streams_open() finds that there is one. */
   struct inode *terminal = tree_make(dev, "tty", S_IFCHR | 0666);
   if (inode_is(terminal, S_IFCHR)) terminal->device = DEVICE(5, 0);
+  blocks_init();
   static const char *const links[][2] = {
     {"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
   };

@@ -12,6 +12,7 @@ const struct file_ops *file_ops_of(const struct inode *inode) {
     case S_IFREG: return &regular_ops;
     case S_IFDIR: return &directory_ops;
     case S_IFCHR: return &device_ops;
+    case S_IFBLK: return &block_ops;
     case S_IFIFO: return &pipe_ops;
     default: return &no_ops;
   }
@@ -75,7 +76,7 @@ unsigned file_poll(struct file *file) {
 
 int file_check_mmap(const struct file *file, bool shared_writable) {
   if (!file_readable(file)) return -EACCES;
-  bool zeroes = inode_is(file->inode, S_IFCHR) && file->inode->device == (1 << 8 | 5);
+  bool zeroes = inode_is(file->inode, S_IFCHR) && file->inode->device == device_number(1, 5);
   if (zeroes) return 0;
   if (file->ops != &regular_ops) return -ENODEV;
   if (shared_writable) return file_writable(file) ? -ENODEV : -EACCES;

@@ -29,7 +29,7 @@ struct file_ops {
   int (*ioctl)(struct file *file, unsigned request, uint64_t argument);
 };
 
-extern const struct file_ops regular_ops, directory_ops, device_ops, pipe_ops, proc_ops, stream_ops, no_ops;
+extern const struct file_ops regular_ops, directory_ops, device_ops, block_ops, pipe_ops, proc_ops, stream_ops, socket_ops, no_ops;
 const struct file_ops *file_ops_of(const struct inode *inode);
 
 /* Opens an inode that is there; *file gets one reference. 0 or a negative errno. */

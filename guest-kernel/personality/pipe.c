@@ -58,7 +58,7 @@ static void pipe_close(struct file *file) {
 static ssize_t wait_or_fail(const struct file *file) {
   if (file->flags & O_NONBLOCK) return -EAGAIN;
   if (!signal_handlers_exist()) return -EDEADLK;
-  int error = signal_sleep(UINT64_MAX, false);
+  int error = signal_sleep(UINT64_MAX, 0);
   return error ? -ERESTARTSYS : 0;
 }
 

@@ -6,23 +6,28 @@
 #include "fd.h"
 #include "memory.h"
 #include "signal.h"
+#include "socket.h"
 #include "syscall.h"
 
 #define SET_WORDS (FD_MAX / 64)
 #define NO_DEADLINE UINT64_MAX
 
-/* Whether the standard input is among the files: the only one that changes while we sleep. */
-static bool is_input(const struct file *file) { return file->ops == &stream_ops && file->inode->stream == 0; }
+/* What could change a file while we sleep: the standard input and sockets get news, nothing else does. */
+static unsigned waker_of(const struct file *file) {
+  if (file->ops == &socket_ops) return WAKE_PACKET;
+  return file->ops == &stream_ops && file->inode->stream == 0 ? WAKE_STDIN : 0;
+}
 
-/* One look: fills revents, counts, and says whether stdin is waited for. */
-static int64_t look(struct pollfd *polls, size_t count, bool *waits_for_input) {
+/* One look: fills revents, counts, and says what to wake up for. */
+static int64_t look(struct pollfd *polls, size_t count, unsigned *wake) {
   int64_t ready = 0;
+  socket_news(); /* from here on a packet is news again */
   for (size_t i = 0; i < count; i++) {
     polls[i].revents = 0;
     if (polls[i].fd < 0) continue;
     struct file *file = fd_file(polls[i].fd);
     unsigned events = file ? file_poll(file) & ((unsigned)(uint16_t)polls[i].events | POLLERR | POLLHUP) : POLLNVAL;
-    if (file && is_input(file) && polls[i].events & (POLLIN | POLLRDNORM)) *waits_for_input = true;
+    if (file && polls[i].events & (POLLIN | POLLRDNORM)) *wake |= waker_of(file);
     polls[i].revents = (short)events;
     ready += events != 0;
   }
@@ -31,11 +36,11 @@ static int64_t look(struct pollfd *polls, size_t count, bool *waits_for_input) {
 
 static int64_t wait_for(struct pollfd *polls, size_t count, uint64_t deadline) {
   for (;;) {
-    bool waits_for_input = false;
-    int64_t ready = look(polls, count, &waits_for_input);
+    unsigned wake = 0;
+    int64_t ready = look(polls, count, &wake);
     if (ready) return ready;
     if (deadline != NO_DEADLINE && platform_monotonic_ns() >= deadline) return 0;
-    int error = signal_sleep(deadline, waits_for_input);
+    int error = signal_sleep(deadline, wake);
     if (error) return error;
   }
 }

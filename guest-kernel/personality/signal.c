@@ -3,6 +3,7 @@
  * Actions without a second process to act on them (stop) are accepted and said on the log.
  */
 #include "signal.h"
+#include "tty.h"
 #include "syscall.h"
 
 struct signal_state signals;
@@ -47,6 +48,7 @@ void signal_collect(void) {
 static uint64_t deliverable(uint64_t set) { return set & (~signals.blocked | UNBLOCKABLE); }
 
 bool personality_signal_pending(void) {
+  tty_take_input(); /* a key may have been one that sends a signal */
   uint64_t set = deliverable(signals.pending | __atomic_load_n(&arrived, __ATOMIC_SEQ_CST));
   for (int signo = 1; set; signo++, set >>= 1)
     if (set & 1 && !is_ignored(signo)) return true;
@@ -65,12 +67,12 @@ bool signal_handlers_exist(void) {
   return false;
 }
 
-int signal_sleep(uint64_t deadline_ns, bool wake_on_stdin) {
+int signal_sleep(uint64_t deadline_ns, unsigned wake) {
   for (;;) {
     if (signal_pending()) return -EINTR;
     uint64_t timer = timer_next();
     uint64_t until = timer < deadline_ns ? timer : deadline_ns;
-    int error = platform_sleep_until(until, wake_on_stdin);
+    int error = platform_sleep_until(until, wake);
     timer_arm_again();
     if (signal_pending()) return -EINTR;
     if (error) continue; /* it was taken back, or is ignored by now */
@@ -128,6 +130,7 @@ static void run_handler(struct program_regs *regs, int signo) {
 }
 
 void personality_deliver_signals(struct program_regs *regs) {
+  tty_take_input();
   signal_collect();
   timer_check();
   for (int signo; (signo = next_signal());) {

@@ -34,8 +34,8 @@ void signal_collect(void);
 bool signal_pending(void);
 /* Whether any handler could run, so that waiting without a deadline makes sense. */
 bool signal_handlers_exist(void);
-/* Sleeps until the deadline, stdin, a signal (-EINTR), or an interval timer that raises one. */
-int signal_sleep(uint64_t deadline_ns, bool wake_on_stdin);
+/* Sleeps until the deadline, WAKE_ something, a signal (-EINTR), or an interval timer that raises one. */
+int signal_sleep(uint64_t deadline_ns, unsigned wake);
 /* Blocks these until the system call ends and its signal, if any, has been delivered. */
 void signal_mask_for_now(uint64_t mask);
 

@@ -10,6 +10,7 @@
 #include "process.h"
 #include "signal.h"
 #include "stream.h"
+#include "tty.h"
 
 #define TERMINAL_DEVICE (136 << 8) /* /dev/pts/0 */
 
@@ -24,6 +25,7 @@ static ssize_t stream_read(struct file *file, void *bytes, size_t count, uint64_
   if (count == 0) return 0;
   if (stream_of(file) != 0 && !is_terminal(file)) return -EBADF;
   if (!(process.args.flags & CLOISTER_ARGS_STDIN)) return 0;
+  if (tty_active()) return tty_read(bytes, count, !(file->flags & O_NONBLOCK));
   for (;;) {
     ssize_t got = platform_stream_read(bytes, count, !(file->flags & O_NONBLOCK));
     if (got != -EINTR) return got;
@@ -36,12 +38,14 @@ static ssize_t stream_write(struct file *file, const void *bytes, size_t count, 
   if (count == 0) return 0;
   int stream = stream_of(file);
   if (stream == 0 && !is_terminal(file)) return -EBADF;
+  if (tty_active()) return tty_write(bytes, count);
   ssize_t put = platform_stream_write(stream == 0 ? 1 : stream, bytes, count);
   return put == -EINTR ? -ERESTARTSYS : put;
 }
 
 static unsigned stream_poll(struct file *file) {
   unsigned events = 0;
+  if (tty_active()) return POLLOUT | POLLWRNORM | (tty_readable() ? POLLIN | POLLRDNORM : 0);
   if (stream_of(file) != 0 || is_terminal(file)) events |= POLLOUT | POLLWRNORM;
   if (stream_of(file) == 0) {
     bool connected = process.args.flags & CLOISTER_ARGS_STDIN;
@@ -50,9 +54,10 @@ static unsigned stream_poll(struct file *file) {
   return events;
 }
 
-/* A cooked terminal of the usual size: what the host's one is really like is not told to us. */
+/* A terminal of the caller's, who set it up: cooked, of the usual size, since nobody tells us what it is like. */
 static int stream_ioctl(struct file *file, unsigned request, uint64_t argument) {
   if (!is_terminal(file)) return -ENOTTY;
+  if (tty_active()) return tty_ioctl(request, argument);
   switch (request) {
     case TCGETS: {
       struct termios settings = {
@@ -95,6 +100,7 @@ static void attach_terminal(void) {
 }
 
 void streams_open(void) {
+  if (process.args.flags & CLOISTER_ARGS_TTY) tty_start();
   attach_terminal();
   for (int stream = 0; stream < 3; stream++) {
     bool terminal = process.args.flags & terminal_flag[stream];

@@ -5,6 +5,7 @@
 #include <linux/stat.h>
 
 #include "data.h"
+#include "block.h"
 #include "fd.h"
 #include "memory.h"
 #include "path.h"
@@ -174,15 +175,17 @@ int64_t sys_fallocate(const uint64_t arg[6]) {
   return error || !grows ? error : data_resize(file->inode, (uint64_t)end);
 }
 
-/* sync, fsync, fdatasync: memory is all there is. */
+/* sync, fsync, fdatasync: files are in memory and nowhere else; disks have somewhere to write to. */
 int64_t sys_sync(const uint64_t arg[6]) {
   (void)arg;
+  blocks_flush();
   return 0;
 }
 
 int64_t sys_fsync(const uint64_t arg[6]) {
   struct file *file = fd_file((int)arg[0]);
   if (!file || file->flags & O_PATH) return -EBADF;
+  if (file->ops == &block_ops) return block_flush(file->inode);
   return inode_is(file->inode, S_IFREG) || inode_is(file->inode, S_IFDIR) ? 0 : -EINVAL;
 }
 

@@ -65,7 +65,7 @@ static int64_t transfer(struct position *from, struct position *to, uint64_t cou
 int64_t sys_sendfile(const uint64_t arg[6]) {
   struct file *out = fd_file((int)arg[0]), *in = fd_file((int)arg[1]);
   if (!out || !in || !file_writable(out) || !file_readable(in)) return -EBADF;
-  if (in->ops != &regular_ops && in->ops != &device_ops && in->ops != &proc_ops) return -EINVAL;
+  if (in->ops != &regular_ops && in->ops != &device_ops && in->ops != &block_ops && in->ops != &proc_ops) return -EINVAL;
   if (out->flags & O_APPEND) return -EINVAL;
   struct position from, to;
   int error = load_position(&from, in, arg[2]);

@@ -2,6 +2,7 @@
 #include <linux/fs.h>
 #include <linux/uio.h>
 
+#include "block.h"
 #include "fd.h"
 #include "memory.h"
 #include "syscall.h"
@@ -155,6 +156,7 @@ int64_t sys_lseek(const uint64_t arg[6]) {
   if (!file || file->flags & O_PATH) return -EBADF;
   if (!file->ops->seekable) return -ESPIPE;
   int64_t size = file->ops == &regular_ops ? (int64_t)file->inode->data.size : 0;
+  if (file->ops == &block_ops) size = (int64_t)block_size(file->inode);
   switch ((unsigned)arg[2]) {
     case SEEK_SET: base = 0; break;
     case SEEK_CUR: base = (int64_t)file->offset; break;

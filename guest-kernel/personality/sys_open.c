@@ -11,7 +11,7 @@
 #include "process.h"
 #include "syscall.h"
 
-#define OPEN_STATUS_FLAGS (O_APPEND | O_NONBLOCK | O_DSYNC | O_DIRECT | O_NOATIME)
+#define OPEN_STATUS_FLAGS (O_APPEND | O_NONBLOCK | O_SYNC | O_DIRECT | O_NOATIME)
 
 /* Makes the regular file that O_CREAT found missing. */
 static int create(struct lookup *found, uint32_t mode) {

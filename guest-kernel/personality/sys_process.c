@@ -99,7 +99,7 @@ int64_t sys_futex(const uint64_t arg[6]) {
   } else if (!signal_handlers_exist()) {
     return -EDEADLK;
   }
-  int error = signal_sleep(deadline, false);
+  int error = signal_sleep(deadline, 0);
   return error ? -ERESTARTSYS : -ETIMEDOUT;
 }
 

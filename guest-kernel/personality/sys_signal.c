@@ -48,7 +48,7 @@ int64_t sys_rt_sigpending(const uint64_t arg[6]) {
 /* Sleeps until a signal is delivered. Nothing else ends it. */
 static int64_t wait_for_signal(void) {
   int error;
-  do error = signal_sleep(UINT64_MAX, false);
+  do error = signal_sleep(UINT64_MAX, 0);
   while (!error);
   return error;
 }
@@ -88,7 +88,7 @@ int64_t sys_rt_sigtimedwait(const uint64_t arg[6]) {
     }
     if (deadline <= platform_monotonic_ns()) return -EAGAIN;
     signals.blocked = blocked & ~set; /* so that they end the sleep */
-    int error = signal_sleep(deadline, false);
+    int error = signal_sleep(deadline, 0);
     signals.blocked = blocked;
     if (error && !(signals.pending & set)) return error;
   }

@@ -101,8 +101,8 @@ int64_t sys_statx(const uint64_t arg[6]) {
     .stx_atime = timestamp(inode->atime),
     .stx_ctime = timestamp(inode->ctime),
     .stx_mtime = timestamp(inode->mtime),
-    .stx_rdev_major = inode->device >> 8,
-    .stx_rdev_minor = inode->device & 0xff,
+    .stx_rdev_major = device_major(inode->device),
+    .stx_rdev_minor = device_minor(inode->device),
     .stx_dev_minor = TREE_DEVICE,
   };
   return copy_to_user(arg[4], &statx, sizeof statx);

@@ -57,7 +57,7 @@ int64_t sys_times(const uint64_t arg[6]) {
 
 /* Sleeps until a monotonic deadline; a relative sleep that a signal ends says how much was left. */
 static int64_t sleep_until(uint64_t deadline, uint64_t remaining_address) {
-  int error = signal_sleep(deadline, false);
+  int error = signal_sleep(deadline, 0);
   if (error != -EINTR) return error;
   uint64_t now = platform_monotonic_ns(), left = deadline > now ? deadline - now : 0;
   if (remaining_address && clock_write_timespec(remaining_address, left)) return -EFAULT;

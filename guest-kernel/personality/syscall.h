@@ -63,6 +63,8 @@ syscall_function sys_exit, sys_getpid, sys_getppid, sys_getpgid, sys_setpgid, sy
 /* sys_signal.c */
 syscall_function sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigpending, sys_pause, sys_rt_sigsuspend,
   sys_rt_sigtimedwait, sys_rt_sigreturn, sys_sigaltstack, sys_kill, sys_tkill, sys_tgkill, sys_rt_sigqueueinfo;
+/* sys_socket.c */
+syscall_function sys_socket, sys_bind, sys_connect, sys_sendto, sys_recvfrom, sys_setsockopt;
 /* sys_stat.c */
 syscall_function sys_stat, sys_lstat, sys_fstat, sys_newfstatat, sys_statx, sys_statfs, sys_fstatfs, sys_access,
   sys_faccessat, sys_faccessat2;

@@ -4,6 +4,7 @@
 #include "file.h"
 #include "heap.h"
 #include "pipe.h"
+#include "socket.h"
 
 #define HASH_BUCKETS 4096u
 
@@ -36,6 +37,7 @@ void inode_release(struct inode *inode) {
   bool directory = inode_is(inode, S_IFDIR);
   if (inode->opens || inode->links > (directory ? 1u : 0u) || inode == tree_root) return;
   if (inode->ops == &pipe_ops && inode->pipe) pipe_free(inode->pipe);
+  if (inode->ops == &socket_ops) socket_free(inode->socket);
   if ((inode_is(inode, S_IFREG) && inode->ops == &regular_ops) || inode_is(inode, S_IFLNK)) data_free(inode);
   heap_free(inode, sizeof *inode);
 }

@@ -9,6 +9,7 @@
 
 struct file_ops;
 struct pipe;
+struct socket;
 struct inode;
 struct text;
 
@@ -27,7 +28,7 @@ struct inode {
   uint32_t mode, uid, gid;
   uint32_t links; /* entries that name it; a directory also counts itself and its subdirectories, as Linux does */
   uint32_t opens; /* open files, working directory */
-  uint32_t device; /* of a device node: major << 8 | minor */
+  uint32_t device; /* of a device node, as stat shows it: device_number() */
   int64_t atime, mtime, ctime; /* nanoseconds since 1970 */
   struct entry *entry; /* one of its names, or NULL */
   const struct file_ops *ops;
@@ -43,6 +44,7 @@ struct inode {
       struct inode *(*lookup)(const char *name, size_t length); /* a directory made up on the spot, or NULL */
     } directory;
     struct pipe *pipe;
+    struct socket *socket;
     int stream; /* a standard stream: 0, 1, 2 */
     void (*generate)(struct text *text); /* the content of a file of /proc */
   };
@@ -73,6 +75,13 @@ bool inode_is_inside(const struct inode *inode, const struct inode *directory);
 char *inode_path(const struct inode *inode, char *buffer, size_t size);
 
 static inline bool inode_is(const struct inode *inode, uint32_t type) { return (inode->mode & S_IFMT) == type; }
+
+/* Device numbers as Linux passes them: 12 bits of major between the low 8 and the high 12 bits of the minor. */
+static inline uint32_t device_number(uint32_t major, uint32_t minor) {
+  return (minor & 0xff) | (major & 0xfff) << 8 | (minor & 0xfff00) << 12;
+}
+static inline uint32_t device_major(uint32_t device) { return device >> 8 & 0xfff; }
+static inline uint32_t device_minor(uint32_t device) { return (device & 0xff) | (device >> 12 & 0xfff00); }
 
 /* For the kernel's own nodes at boot: a child of this mode, made unless one is there; panics when memory is out. */
 struct inode *tree_make(struct inode *directory, const char *name, uint32_t mode);

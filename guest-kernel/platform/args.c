@@ -100,7 +100,7 @@ void platform_wait_args(struct program_args *args) {
 
   if (line) {
     /* No control port is expected, but the device may still be about to open its ports. */
-    while (console_starting() && platform_monotonic_ns() < patience) platform_sleep_until(patience, false);
+    while (console_starting() && platform_monotonic_ns() < patience) platform_sleep_until(patience, 0);
     parse_command_line(line, args);
   } else {
     if (!console_expects_control()) platform_panic("nothing to run: no control port, and no \" -- PROGRAM\" on the command line");

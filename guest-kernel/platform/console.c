@@ -23,7 +23,13 @@ struct port_message {
 #define VIRTIO_CONSOLE_DEVICE_READY 0
 #define VIRTIO_CONSOLE_PORT_ADD 1
 #define VIRTIO_CONSOLE_PORT_READY 3
+#define VIRTIO_CONSOLE_RESIZE 5
 #define VIRTIO_CONSOLE_PORT_OPEN 6
+
+/* VIRTIO_CONSOLE_RESIZE: a port_message, then this. */
+struct console_size {
+  uint16_t columns, rows;
+};
 
 #define PORTS 3
 
@@ -41,15 +47,15 @@ static uint8_t input_buffers[16 * STDIO_BUFFER], command_buffers[8 * SMALL_BUFFE
 
 /* Queue numbers, section 5.3.2: port 0 receives on 0 and transmits on 1, control on 2 and 3, port 1 on 4 and 5, ... */
 static struct sender senders[PORTS] = {
-    {.queue = {.index = 1, .size = 32}, .buffers = output_buffers, .buffer_size = STDIO_BUFFER},
-    {.queue = {.index = 5, .size = 16}, .buffers = error_buffers, .buffer_size = SMALL_BUFFER},
-    {.queue = {.index = 7, .size = 16}, .buffers = message_buffers, .buffer_size = SMALL_BUFFER},
+    {.queue = VIRTQUEUE(1, 32), .buffers = output_buffers, .buffer_size = STDIO_BUFFER},
+    {.queue = VIRTQUEUE(5, 16), .buffers = error_buffers, .buffer_size = SMALL_BUFFER},
+    {.queue = VIRTQUEUE(7, 16), .buffers = message_buffers, .buffer_size = SMALL_BUFFER},
 };
-static struct receiver input = {.queue = {.index = 0, .size = 16}, .buffers = input_buffers, .buffer_size = STDIO_BUFFER};
-static struct receiver commands = {.queue = {.index = 6, .size = 8}, .buffers = command_buffers, .buffer_size = SMALL_BUFFER};
+static struct receiver input = {.queue = VIRTQUEUE(0, 16), .buffers = input_buffers, .buffer_size = STDIO_BUFFER};
+static struct receiver commands = {.queue = VIRTQUEUE(6, 8), .buffers = command_buffers, .buffer_size = SMALL_BUFFER};
 
 /* The device's own control queues. */
-static struct virtqueue control_in = {.index = 2, .size = 16}, control_out = {.index = 3, .size = 16};
+static struct virtqueue control_in = VIRTQUEUE(2, 16), control_out = VIRTQUEUE(3, 16);
 static uint8_t control_in_buffers[16][CONTROL_BUFFER_SIZE];
 static struct port_message control_out_buffers[16];
 
@@ -86,6 +92,9 @@ static void read_device_messages(void) {
     if (length >= sizeof *message && message->event == VIRTIO_CONSOLE_PORT_ADD) port_added(message->port);
     if (length >= sizeof *message && message->event == VIRTIO_CONSOLE_PORT_OPEN && message->port == CLOISTER_PORT_STDIO)
       input_closed = !message->value;
+    const struct console_size *size = (const struct console_size *)(message + 1);
+    if (length >= sizeof *message + sizeof *size && message->event == VIRTIO_CONSOLE_RESIZE && message->port == CLOISTER_PORT_STDIO)
+      personality_window_changed(size->columns, size->rows);
     virtq_add(&control_in, id, PA(control_in_buffers[id]), CONTROL_BUFFER_SIZE, true);
     any = true;
   }
@@ -102,8 +111,9 @@ static void read_device_messages(void) {
 void console_init(void) {
   struct virtqueue *queues[] = {&input.queue, &senders[0].queue, &control_in, &control_out,
                                 &senders[1].queue, &senders[2].queue, &commands.queue};
-  const struct virtio_driver driver = {VIRTIO_ID_CONSOLE, VIRTIO_CONSOLE_F_MULTIPORT, VECTOR_CONSOLE, &console_registers,
-                                       queues, sizeof queues / sizeof *queues};
+  const struct virtio_driver driver = {
+      .id = VIRTIO_ID_CONSOLE, .features = VIRTIO_CONSOLE_F_MULTIPORT, .vector = VECTOR_CONSOLE,
+      .registers = &console_registers, .queues = queues, .queue_count = sizeof queues / sizeof *queues};
   if (!virtio_start(&device, &driver)) {
     for (unsigned i = 0; i < driver.queue_count; i++) queues[i]->size = 0;
     return;

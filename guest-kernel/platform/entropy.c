@@ -20,7 +20,7 @@
 
 volatile uint8_t *entropy_registers; /* for interrupt.S */
 static struct virtio_device device;
-static struct virtqueue requests;
+static struct virtqueue requests = VIRTQUEUE(0, 1);
 static uint8_t answer[SEED_SIZE]; /* the device writes here */
 
 static uint32_t key[8];
@@ -34,8 +34,8 @@ static void ask(void) {
 
 void entropy_init(void) {
   struct virtqueue *queues[] = {&requests};
-  const struct virtio_driver driver = {VIRTIO_ID_ENTROPY, 0, VECTOR_ENTROPY, &entropy_registers, queues, 1};
-  requests.size = 1;
+  const struct virtio_driver driver = {
+      .id = VIRTIO_ID_ENTROPY, .vector = VECTOR_ENTROPY, .registers = &entropy_registers, .queues = queues, .queue_count = 1};
   if (!virtio_start(&device, &driver)) return;
   ask();
 }

@@ -5,9 +5,7 @@
   .code64
 
 /* For a virtio device, `registers` holds where its window is: its line falls before anyone looks at the rings. */
-.macro interrupt name, pending, registers
-  .globl \name
-\name:
+.macro interrupt_body pending, registers
   push %rax
   .ifnb \registers
   mov \registers(%rip), %rax
@@ -19,10 +17,26 @@
   jmp interrupt_return
 .endm
 
+.macro interrupt name, pending, registers
+  .globl \name
+\name:
+  interrupt_body \pending, \registers
+.endm
+
   interrupt timer_interrupt, PENDING_TIMER
   interrupt console_interrupt, PENDING_CONSOLE, console_registers
   interrupt entropy_interrupt, PENDING_ENTROPY, entropy_registers
   interrupt serial_interrupt, PENDING_SERIAL
+  interrupt net_interrupt, PENDING_NET, net_registers
+
+  .globl disk_interrupts
+disk_interrupts:                     /* one every DISK_INTERRUPT_SIZE bytes */
+  .set disk, 0
+  .rept DISKS_MAX
+  interrupt_body PENDING_DISK, "disk_registers + 8 * disk"
+  .org disk_interrupts + DISK_INTERRUPT_SIZE * (disk + 1)
+  .set disk, disk + 1
+  .endr
 
 interrupt_return:                    /* stack: rax rip cs rflags rsp ss */
   cmpl $BASE_HIGH, 12(%rsp)

@@ -60,11 +60,18 @@
 #define VECTOR_CONSOLE 0x21
 #define VECTOR_ENTROPY 0x22
 #define VECTOR_SERIAL 0x23
+#define VECTOR_NET 0x24
+#define VECTOR_DISKS 0x30 /* one for each */
 #define VECTOR_SPURIOUS 0xff
 #define PENDING_TIMER 1
 #define PENDING_CONSOLE 2
 #define PENDING_ENTROPY 4
 #define PENDING_SERIAL 8
+#define PENDING_NET 16
+#define PENDING_DISK 32
+
+#define DISKS_MAX 20           /* /dev/vda to /dev/vdt: as many as I/O APIC pins leave room for */
+#define DISK_INTERRUPT_SIZE 48 /* bytes of code for each (interrupt.S) */
 
 #define RFLAGS_RESERVED 0x2
 #define RFLAGS_TF 0x100

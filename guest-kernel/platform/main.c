@@ -2,6 +2,7 @@
 #include <stdint.h>
 
 #include "apic.h"
+#include "block.h"
 #include "boot.h"
 #include "clock.h"
 #include "console.h"
@@ -9,6 +10,7 @@
 #include "cpu.h"
 #include "entropy.h"
 #include "layout.h"
+#include "net.h"
 #include "pages.h"
 #include "platform.h"
 #include "privileged.h"
@@ -38,5 +40,7 @@ void main(uint32_t start_info) {
   entropy_init();             /* asks the host for a seed */
   control_init();             /* room for the arguments */
   console_init();             /* ports for the streams and control */
+  block_init();               /* disks */
+  net_init();                 /* network */
   personality_main();
 }

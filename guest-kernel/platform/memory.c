@@ -67,3 +67,11 @@ uint64_t memory_physical(const void *backing, uint64_t size, uint64_t *contiguou
   }
   return 0;
 }
+
+uint64_t memory_for_device(const void *bytes, uint64_t size, uint64_t *contiguous) {
+  extern const uint8_t rodata_end[], image_end[];
+  const uint8_t *at = bytes;
+  if (at < rodata_end || at >= image_end) return memory_physical(bytes, size, contiguous);
+  *contiguous = size < (uint64_t)(image_end - at) ? size : (uint64_t)(image_end - at);
+  return PA(at);
+}

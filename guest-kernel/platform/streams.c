@@ -18,6 +18,7 @@ static uint64_t input_read; /* bytes of stdin handed out so far */
 static bool input_refused;  /* the program was started without stdin */
 static int serial_byte = -1;
 static bool serial_listening;
+static bool input_watched; /* new input interrupts at any time */
 
 void streams_set_args(uint32_t flags) { input_refused = !(flags & CLOISTER_ARGS_STDIN); }
 
@@ -75,7 +76,7 @@ ssize_t platform_stream_read(void *bytes, size_t count, bool block) {
   if (!count) return 0;
   while (!platform_stream_readable()) {
     if (!block) return -EAGAIN;
-    int status = platform_sleep_until(UINT64_MAX, true);
+    int status = platform_sleep_until(UINT64_MAX, WAKE_STDIN);
     if (status) return status;
   }
   if (at_end()) return 0;
@@ -88,12 +89,21 @@ ssize_t platform_stream_read(void *bytes, size_t count, bool block) {
 
 /* --- waiting --- */
 
-int platform_sleep_until(uint64_t deadline_ns, bool wake_on_stdin) {
+void platform_watch_input(void) {
+  input_watched = true;
+  if (!console_has_port(CLOISTER_PORT_STDIO)) return;
+  console_input_waiting(); /* offers the buffers */
+  console_want_input(true);
+}
+
+int platform_sleep_until(uint64_t deadline_ns, unsigned wake) {
+  const bool wake_on_stdin = wake & WAKE_STDIN;
   int status = 0;
   if (wake_on_stdin && console_has_port(CLOISTER_PORT_STDIO)) console_want_input(true);
   for (;;) {
     service_interrupts();
     if (wake_on_stdin && platform_stream_readable()) break;
+    if (wake & WAKE_PACKET && personality_packet_news()) break;
     if (personality_signal_pending()) {
       status = -EINTR;
       break;
@@ -106,6 +116,6 @@ int platform_sleep_until(uint64_t deadline_ns, bool wake_on_stdin) {
       wait_for_interrupt();
     }
   }
-  if (wake_on_stdin && console_has_port(CLOISTER_PORT_STDIO)) console_want_input(false);
+  if (wake_on_stdin && console_has_port(CLOISTER_PORT_STDIO)) console_want_input(input_watched);
   return status;
 }

@@ -5,6 +5,7 @@
 #include "alarm.h"
 #include "console.h"
 #include "layout.h"
+#include "net.h"
 #include "panic.h"
 #include "platform.h"
 #include "privileged.h"
@@ -24,7 +25,7 @@ extern struct gate idt[256];
 extern uint32_t tss[26];
 
 extern const char exception_entries[], undefined_instruction[], ignored_interrupt[];
-extern const char timer_interrupt[], console_interrupt[], entropy_interrupt[], serial_interrupt[];
+extern const char timer_interrupt[], console_interrupt[], entropy_interrupt[], serial_interrupt[], net_interrupt[], disk_interrupts[];
 extern const char copy_guarded_faulting[], copy_guarded_failed[], write_fs_base_faulting[], return_to_program_iretq[];
 extern uint8_t privileged_stack_top[], interrupt_stack_top[], exception_stack_top[], nmi_stack_top[], kernel_stack_top[];
 
@@ -73,6 +74,9 @@ void traps_init(void) {
   set_gate(VECTOR_CONSOLE, console_interrupt, IST_INTERRUPT, GATE_INTERRUPT);
   set_gate(VECTOR_ENTROPY, entropy_interrupt, IST_INTERRUPT, GATE_INTERRUPT);
   set_gate(VECTOR_SERIAL, serial_interrupt, IST_INTERRUPT, GATE_INTERRUPT);
+  set_gate(VECTOR_NET, net_interrupt, IST_INTERRUPT, GATE_INTERRUPT);
+  for (unsigned disk = 0; disk < DISKS_MAX; disk++)
+    set_gate(VECTOR_DISKS + disk, disk_interrupts + DISK_INTERRUPT_SIZE * disk, IST_INTERRUPT, GATE_INTERRUPT);
   set_gate(VECTOR_SPURIOUS, ignored_interrupt, IST_INTERRUPT, GATE_INTERRUPT);
 }
 
@@ -81,6 +85,7 @@ void service_interrupts(void) {
   if (pending & PENDING_TIMER) alarm_interrupted();
   if (pending & PENDING_CONSOLE) console_interrupted();
   if (pending & PENDING_SERIAL) serial_interrupted();
+  if (pending & PENDING_NET) net_interrupted();
 }
 
 void wait_for_interrupt(void) { privileged(PRIVILEGED_HALT, 0, 0); }

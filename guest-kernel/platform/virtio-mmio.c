@@ -20,8 +20,10 @@
 static struct window {
   volatile uint8_t *registers;
   unsigned gsi;
+  uint32_t id; /* of the device in it */
 } windows[WINDOWS_MAX];
 static unsigned window_count;
+static bool ids_known;
 
 static uint32_t read_register(struct virtio_device *device, unsigned offset) {
   return *(volatile uint32_t *)(device->registers + offset);
@@ -56,26 +58,46 @@ void virtio_mmio_init(void) {
     uint64_t gpa = parse_number(&text);
     if (*text++ != ':' || size < 0x100) continue;
     volatile uint8_t *registers = pages_map_device(gpa, size);
-    windows[window_count++] = (struct window){registers, (unsigned)parse_number(&text)};
+    windows[window_count++] = (struct window){registers, (unsigned)parse_number(&text), 0};
   }
+}
+
+uint8_t virtio_config8(const struct virtio_device *device, unsigned offset) {
+  return *(device->registers + VIRTIO_CONFIG + offset);
+}
+
+uint16_t virtio_config16(const struct virtio_device *device, unsigned offset) {
+  return *(volatile uint16_t *)(device->registers + VIRTIO_CONFIG + offset);
+}
+
+uint32_t virtio_config32(const struct virtio_device *device, unsigned offset) {
+  return *(volatile uint32_t *)(device->registers + VIRTIO_CONFIG + offset);
+}
+
+volatile uint8_t *virtio_mmio_window(unsigned index) {
+  return index < window_count ? windows[index].registers : NULL;
 }
 
 /* A start under way, and how it went. */
 struct start {
   struct virtio_device *device;
   const struct virtio_driver *driver;
-  unsigned gsi;
   uint64_t offered;
   enum { ABSENT, TOO_OLD, REFUSED, STARTED } result;
 };
 
-static bool find(struct start *start) {
-  for (unsigned i = 0; i < window_count; i++) {
-    start->device->registers = windows[i].registers;
-    start->gsi = windows[i].gsi;
-    if (read_register(start->device, VIRTIO_DEVICE_ID) == start->driver->id) return true;
-  }
-  return false;
+/* What is in each window, asked once: a kind of which there is none then costs no way to CPL0. */
+static void read_ids(void *unused, struct privileged_frame *frame) {
+  for (unsigned i = 0; i < window_count; i++)
+    windows[i].id = *(volatile uint32_t *)(windows[i].registers + VIRTIO_DEVICE_ID);
+  ids_known = true;
+}
+
+static const struct window *find(const struct virtio_driver *driver) {
+  unsigned before = driver->instance;
+  for (unsigned i = 0; i < window_count; i++)
+    if (windows[i].id == driver->id && !before--) return &windows[i];
+  return NULL;
 }
 
 static void negotiate(struct virtio_device *device, struct start *start) {
@@ -95,6 +117,15 @@ static void write_address(struct virtio_device *device, unsigned offset, const v
   write_register(device, offset + 4, (uint32_t)(PA(address) >> 32));
 }
 
+/* Section 2.5.1: fields that belong together are read together, or again. */
+static void read_configuration(struct virtio_device *device, const struct virtio_driver *driver) {
+  uint32_t before;
+  do {
+    before = read_register(device, VIRTIO_CONFIG_GENERATION);
+    driver->configure(device);
+  } while (read_register(device, VIRTIO_CONFIG_GENERATION) != before);
+}
+
 /* Section 4.2.3.2. A queue is never larger than the driver asked for. */
 static void set_up_queue(struct virtio_device *device, struct virtqueue *queue) {
   write_register(device, VIRTIO_QUEUE_SEL, queue->index);
@@ -103,8 +134,8 @@ static void set_up_queue(struct virtio_device *device, struct virtqueue *queue) 
   if (!queue->size) return;
   write_register(device, VIRTIO_QUEUE_NUM, queue->size);
   write_address(device, VIRTIO_QUEUE_DESC_LOW, queue->desc);
-  write_address(device, VIRTIO_QUEUE_DRIVER_LOW, &queue->avail);
-  write_address(device, VIRTIO_QUEUE_DEVICE_LOW, &queue->used);
+  write_address(device, VIRTIO_QUEUE_DRIVER_LOW, queue->avail);
+  write_address(device, VIRTIO_QUEUE_DEVICE_LOW, queue->used);
   write_register(device, VIRTIO_QUEUE_READY, 1);
 }
 
@@ -113,7 +144,10 @@ static void start_at_cpl0(void *argument, struct privileged_frame *frame) {
   struct start *start = argument;
   struct virtio_device *device = start->device;
   uint32_t status = VIRTIO_STATUS_ACKNOWLEDGE;
-  if (!find(start)) return;
+  const struct window *window;
+  if (!ids_known) read_ids(NULL, NULL);
+  if (!(window = find(start->driver))) return;
+  device->registers = window->registers;
   start->result = TOO_OLD;
   if (read_register(device, VIRTIO_MAGIC_VALUE) != VIRTIO_MAGIC || read_register(device, VIRTIO_VERSION) != 2) return;
 
@@ -133,16 +167,18 @@ static void start_at_cpl0(void *argument, struct privileged_frame *frame) {
   if (!(read_register(device, VIRTIO_STATUS) & VIRTIO_STATUS_FEATURES_OK))
     return write_register(device, VIRTIO_STATUS, status | VIRTIO_STATUS_FAILED);
 
-  /* Its queues, its interrupt, and off it goes. */
+  /* What it is like, its queues, its interrupt, and off it goes. */
+  if (start->driver->configure) read_configuration(device, start->driver);
   for (unsigned i = 0; i < start->driver->queue_count; i++) set_up_queue(device, start->driver->queues[i]);
   *start->driver->registers = device->registers;
-  ioapic_route(start->gsi, start->driver->vector);
+  ioapic_route(window->gsi, start->driver->vector);
   write_register(device, VIRTIO_STATUS, status | VIRTIO_STATUS_DRIVER_OK);
   start->result = STARTED;
 }
 
 bool virtio_start(struct virtio_device *device, const struct virtio_driver *driver) {
-  struct start start = {device, driver, 0, 0, ABSENT};
+  struct start start = {.device = device, .driver = driver, .result = ABSENT};
+  if (ids_known && !find(driver)) return false;
   run_privileged(start_at_cpl0, &start);
   if (start.result == TOO_OLD) platform_log("virtio device %u speaks an old version: not used", driver->id);
   if (start.result == REFUSED)

@@ -20,6 +20,7 @@
 #define VIRTIO_QUEUE_DESC_LOW 0x080      /* W  physical addresses, low and high half */
 #define VIRTIO_QUEUE_DRIVER_LOW 0x090
 #define VIRTIO_QUEUE_DEVICE_LOW 0x0a0
+#define VIRTIO_CONFIG_GENERATION 0x0fc   /* R  another number: the configuration changed while it was read */
 #define VIRTIO_CONFIG 0x100
 
 #define VIRTIO_MAGIC 0x74726976

@@ -8,5 +8,8 @@ WEAK void personality_fault(struct program_regs *regs, unsigned vector, uint64_t
   platform_panic("program fault %u error %lx at %lx, address %lx", vector, error, regs->rip, address);
 }
 WEAK void personality_signal_arrived(int signo) {}
+WEAK void personality_window_changed(unsigned columns, unsigned rows) {}
 WEAK bool personality_signal_pending(void) { return false; }
+WEAK void personality_packet_arrived(const uint8_t *packet, size_t count) {}
+WEAK bool personality_packet_news(void) { return false; }
 WEAK void personality_deliver_signals(struct program_regs *regs) {}

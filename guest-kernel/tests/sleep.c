@@ -8,7 +8,7 @@ void personality_main(void) {
   bool passed = true;
   for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
     uint64_t start = platform_monotonic_ns();
-    platform_sleep_until(start + lengths[i], false);
+    platform_sleep_until(start + lengths[i], 0);
     uint64_t took = platform_monotonic_ns() - start;
     print("asked %lu ns, slept %lu ns\n", lengths[i], took);
     if (took < lengths[i] || took > lengths[i] + 2000000000) passed = false;

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Fetches the lab's kernel as a Debian package and unpacks, into the cache, its image and the few modules the lab
-# loads. Nothing is installed. Prints the folder: vmlinuz, modules/*.ko, and `order`, in which modules are loaded.
+# loads. Nothing is installed. Prints the folder: vmlinuz, modules/*.ko, and `order`, in which modules are loaded. In
+# guest/ the same for a guest of ours that boots this kernel: drivers for the devices of a Cloister VM.
 # Ends with 77 where there is none to be had. What is in the cache is used as it is: remove it to get the newest.
 set -eu
 umask 022
@@ -8,6 +9,7 @@ umask 022
 UNAVAILABLE=77
 META=linux-image-amd64 # the -cloud- kernel has no 9p
 WANTED='virtio_pci 9pnet_virtio 9p overlay virtio_console qemu_fw_cfg kvm-amd tun'
+GUEST_WANTED='virtio_mmio virtio_blk virtio_net virtio_console virtio_rng virtio_balloon vmw_vsock_virtio_transport'
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/cloister/lab
 
 say() { printf 'lab: %s\n' "$*" >&2; }
@@ -15,7 +17,7 @@ unavailable() { say "$@"; exit $UNAVAILABLE; }
 
 # Ends the script when the cache has a kernel.
 use_cached() {
-  newest=$(for folder in "$cache"/linux-image-*; do [ ! -e "$folder/order" ] || printf '%s\n' "$folder"; done |
+  newest=$(for folder in "$cache"/linux-image-*; do [ ! -e "$folder/guest/order" ] || printf '%s\n' "$folder"; done |
     sort -V | tail -n 1)
   [ -z "$newest" ] || { printf '%s\n' "$newest"; exit; }
 }
@@ -56,21 +58,29 @@ fi
 dpkg-deb -x "$work"/*.deb "$work/all"
 
 # A module names those it stands on in its own .modinfo section. Newer packages have them compressed.
-mkdir -p "$work/done/modules"
-take() { # MODULE, after what it stands on
-  ! grep -qxF "$1.ko" "$work/done/order" || return 0
+take() { # MODULE, after what it stands on, into $into
+  ! grep -qxF "$1.ko" "$into/order" || return 0
   # File names have - where module names may have _.
   file=$(find "$work/all" -name "$(printf %s "$1" | sed 's/[-_]/[-_]/g').ko*")
   case $file in
     '') say "$name has no module $1"; exit 1 ;;
-    *.xz) busybox unxz -c "$file" >"$work/done/modules/$1.ko" ;;
-    *) cp "$file" "$work/done/modules/$1.ko" ;;
+    *.xz) busybox unxz -c "$file" >"$into/modules/$1.ko" ;;
+    *) cp "$file" "$into/modules/$1.ko" ;;
   esac
-  for depends in $(tr '\0' '\n' <"$work/done/modules/$1.ko" | sed -n 's/^depends=//p' | tr ',' ' '); do take "$depends"; done
-  printf '%s.ko\n' "$1" >>"$work/done/order"
+  for depends in $(tr '\0' '\n' <"$into/modules/$1.ko" | sed -n 's/^depends=//p' | tr ',' ' '); do take "$depends"; done
+  printf '%s.ko\n' "$1" >>"$into/order"
 }
-: >"$work/done/order"
-for module in $WANTED; do take "$module"; done
+take_all() { # FOLDER MODULE...
+  into=$1
+  shift
+  mkdir -p "$into/modules"
+  : >"$into/order"
+  for module; do take "$module"; done
+}
+# shellcheck disable=SC2086 # words
+take_all "$work/done" $WANTED
+# shellcheck disable=SC2086
+take_all "$work/done/guest" $GUEST_WANTED
 cp "$work"/all/boot/vmlinuz-* "$work/done/vmlinuz"
 folder=$cache/${name}_$version
 rm -rf "$folder"

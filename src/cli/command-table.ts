@@ -14,9 +14,11 @@ import {
   rm,
   stats,
   stop,
+  update,
   wait,
 } from './definitions/instances.ts'
 import { compare } from './definitions/measure.ts'
+import { networkCreate, networkInspect, networkLs, networkRm } from './definitions/network.ts'
 import { hold, run } from './definitions/run.ts'
 
 export const COMMANDS: readonly Command[] = [
@@ -30,9 +32,14 @@ export const COMMANDS: readonly Command[] = [
   kill,
   pause,
   resume,
+  update,
   stats,
   events,
   rm,
+  networkCreate,
+  networkLs,
+  networkInspect,
+  networkRm,
   compare,
   bench,
   doctor,

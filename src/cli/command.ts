@@ -8,6 +8,8 @@ export type Completes =
   | 'file'
   | 'directory'
   | 'command'
+  /** The name of a network on record. */
+  | 'network'
   /** The name of any instance on record, or of those in one of these states. */
   | 'instance'
   | { readonly instance: readonly InstanceStatus[] }
@@ -18,6 +20,8 @@ export type Completes =
 export interface OptionRow {
   readonly name: string
   readonly short?: string
+  /** Another spelling, which nothing lists: docker's. */
+  readonly alias?: string
   /** Name of the value in the help, `DIR`; an option without one is a switch. */
   readonly value?: string
   /** May be given several times. */
@@ -26,6 +30,12 @@ export interface OptionRow {
   /** Of its value; without it a FILE is a file, a DIR a directory and anything else nothing. */
   readonly completes?: Completes
 }
+
+/** `--name`, `-n` or docker's word for it. */
+export const spells = ({ name, alias, short }: OptionRow, word: string): boolean =>
+  word === `--${name}` ||
+  (alias !== undefined && word === `--${alias}`) ||
+  (short !== undefined && word === `-${short}`)
 
 /** Options by name: a switch is true or missing, a value a string, a repeated one a list of strings. */
 export interface ParsedArguments {
@@ -46,6 +56,7 @@ export interface CommandModule {
 }
 
 export interface Command {
+  /** One word, or two: `network create`. */
   readonly name: string
   /** What follows the name, for the help. */
   readonly usage: string
@@ -56,7 +67,13 @@ export interface Command {
   /** Options end at the first operand; what follows belongs to the program. */
   readonly stopsAtOperand: boolean
   /** `completes` is about each of them; where options stop at the first one, about that one. */
-  readonly operands: { readonly min: number; readonly max: number; readonly completes?: Completes }
+  readonly operands: {
+    readonly min: number
+    readonly max: number
+    /** With this option there may be none. */
+    readonly orOption?: string
+    readonly completes?: Completes
+  }
   /** For programs, not for people: no help lists it and nothing completes it. */
   readonly hidden?: boolean
   load(): Promise<CommandModule>
@@ -78,6 +95,12 @@ export const COMMON_OPTIONS: readonly OptionRow[] = [
   { name: 'debug', describe: 'Log everything, and show the causes of an error' },
   { name: 'help', short: 'h', describe: 'Show this help' },
 ]
+
+/** Whether so many operands are enough, going by the options. */
+export const enoughOperands = (
+  { operands: { min, orOption } }: Command,
+  { operands, options }: ParsedArguments,
+): boolean => operands.length >= min || (orOption !== undefined && options[orOption] !== undefined)
 
 /** The value of a single-valued option. */
 export const text = ({ options }: ParsedArguments, name: string): string | undefined => {

@@ -28,16 +28,42 @@ const NOT_YET: Readonly<Record<string, string>> = {
   images: 'There are no images yet: "cloister run" takes an ELF program, or a directory with --rootfs.',
   pull: 'There are no images yet: "cloister run" takes an ELF program, or a directory with --rootfs.',
   build: 'There are no images yet: "cloister run" takes an ELF program, or a directory with --rootfs.',
-  network: 'There are no networks yet: a container has "lo", a unikernel nothing.',
   volume: 'There are no volumes yet: what a program writes is gone when it has ended.',
   cp: 'Files cannot be copied out yet: let the program write to standard output.',
   restart: 'An instance does not start twice: "cloister rm" it and run it again.',
 }
 
-/** @param rest what stands after it on the command line @throws UsageError when there is no such command. */
-export function commandNamed(name: string, rest: readonly string[] = []): Command {
-  const command = findCommand(name)
-  if (command) return command
+export interface Found {
+  readonly command: Command
+  /** What follows its name. */
+  readonly rest: readonly string[]
+}
+
+/** The command that a line begins with: its name is one word, or two (`network create`). */
+export function commandAt(words: readonly string[]): Found | undefined {
+  for (const length of [2, 1]) {
+    const command = words.length >= length ? findCommand(words.slice(0, length).join(' ')) : undefined
+    if (command) return { command, rest: words.slice(length) }
+  }
+  return undefined
+}
+
+/** Those whose names begin with that word and have another one. */
+export const membersOf = (group: string): Command[] => COMMANDS.filter(({ name }) => name.startsWith(`${group} `))
+
+/** @throws UsageError when there is no such command. */
+export function requireCommandAt(words: readonly string[]): Found {
+  const found = commandAt(words)
+  if (found) return found
+  const [name = '', ...rest] = words
+  const members = membersOf(name).map((member) => member.name)
+  if (members.length > 0) {
+    const wrong = rest[0] === undefined ? 'it needs another word' : `there is no "${name} ${rest[0]}"`
+    const near = rest[0] === undefined ? undefined : suggest(`${name} ${aliasOf(rest[0])}`, members)
+    throw new UsageError(`Cannot read the command line: ${wrong}.`, {
+      hint: near === undefined ? `There are: ${members.join(', ')}.` : `Did you mean "cloister ${near}"?`,
+    })
+  }
   if (name.startsWith('-')) {
     const later = rest.find((word) => findCommand(word))
     throw new UsageError(`Cannot read the command line: there is no option ${name} before the command.`, {
@@ -46,6 +72,9 @@ export function commandNamed(name: string, rest: readonly string[] = []): Comman
   }
   throw new UsageError(`Cannot read the command line: there is no command "${name}".`, { hint: hintFor(name) })
 }
+
+/** What docker calls some of them. */
+const aliasOf = (word: string): string => ({ list: 'ls', remove: 'rm', delete: 'rm', add: 'create' })[word] ?? word
 
 const findCommand = (name: string): Command | undefined => COMMANDS.find((candidate) => candidate.name === name)
 

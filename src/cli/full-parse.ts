@@ -1,7 +1,7 @@
 /** yargs, set up from the rows of a command: the full grammar, and words for what is wrong. */
 import yargs, { type Argv } from 'yargs'
 import { UsageError } from '../errors.ts'
-import type { Command, OptionRow, ParsedArguments } from './command.ts'
+import { type Command, enoughOperands, type OptionRow, type ParsedArguments, spells } from './command.ts'
 import { suggest } from './suggest.ts'
 
 /** @throws UsageError naming the first thing that is wrong. */
@@ -12,14 +12,15 @@ export async function fullParse(command: Command, args: readonly string[]): Prom
   const values: Record<string, string | true | string[]> = {}
   for (const [name, value] of Object.entries(given)) {
     const row = options.find((candidate) => candidate.name === name)
-    const isShort = options.some((candidate) => candidate.short === name)
-    if (!row && !isShort) throw unknownOption(command, name)
+    const isOther = options.some(({ short, alias }) => short === name || alias === name)
+    if (!row && !isOther) throw unknownOption(command, name)
     if (row && value !== undefined) values[name] = normalise(row, value)
   }
   if (values.help === true) return 'help'
   const all = [...(operands as unknown[]), ...((afterTerminator as unknown[] | undefined) ?? [])].map(String)
-  checkOperands(command, all)
-  return { options: values, operands: all }
+  const parsed = { options: values, operands: all }
+  checkOperands(command, parsed)
+  return parsed
 }
 
 async function parse(command: Command, args: readonly string[]): Promise<Record<string, unknown>> {
@@ -40,8 +41,7 @@ async function parse(command: Command, args: readonly string[]): Promise<Record<
 function joinValues(command: Command, args: readonly string[]): string[] {
   const { options, stopsAtOperand } = command
   const joined: string[] = []
-  const takesValue = (word: string) =>
-    options.find(({ name, short, value }) => value !== undefined && (word === `--${name}` || word === `-${short}`))
+  const takesValue = (word: string) => options.find((row) => row.value !== undefined && spells(row, word))
   const isSwitch = (letter: string) => options.some(({ short, value }) => short === letter && value === undefined)
   for (let at = 0; at < args.length; at++) {
     const word = args[at]!
@@ -74,9 +74,10 @@ function parserOf(command: Command, args: readonly string[]): Argv {
     'parse-positional-numbers': false,
     'strip-aliased': true,
   })
-  for (const { name, short, value } of command.options) {
+  for (const { name, short, alias, value } of command.options) {
+    const others = [short, alias].filter((other) => other !== undefined)
     parser.option(name, {
-      ...(short === undefined ? {} : { alias: short }),
+      ...(others.length === 0 ? {} : { alias: others }),
       ...(value === undefined ? { type: 'boolean' } : { type: 'string', requiresArg: true }),
     })
   }
@@ -109,19 +110,15 @@ function missingValue(command: Command, { name, value }: OptionRow): UsageError 
   })
 }
 
-const NO_TERMINAL = 'Programs get no terminal of their own; -i alone connects standard input.'
-const NO_NETWORK = 'There are no networks yet: a container has "lo", a unikernel nothing.'
+const NO_PORTS =
+  'No port of the host leads inside yet: "cloister network create" makes a network on which the host reaches instances.'
 const NO_VOLUMES =
   'There are no volumes yet: --rootfs DIR is a whole tree, and what the program writes is gone at the end.'
 
 /** What people who know docker try first. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  t: NO_TERMINAL,
-  tty: NO_TERMINAL,
-  p: NO_NETWORK,
-  publish: NO_NETWORK,
-  net: NO_NETWORK,
-  network: NO_NETWORK,
+  p: NO_PORTS,
+  publish: NO_PORTS,
   v: NO_VOLUMES,
   volume: NO_VOLUMES,
   mount: NO_VOLUMES,
@@ -143,10 +140,11 @@ function unknownOption(command: Command, name: string): UsageError {
   })
 }
 
-function checkOperands(command: Command, operands: readonly string[]): void {
-  const { min, max } = command.operands
+function checkOperands(command: Command, parsed: ParsedArguments): void {
+  const { operands } = parsed
+  const { max } = command.operands
   const hint = `Usage: cloister ${command.name} ${command.usage}`
-  if (operands.length < min)
+  if (!enoughOperands(command, parsed))
     throw new UsageError(`Cannot read the command line: "cloister ${command.name}" needs more words.`, { hint })
   if (operands.length > max) {
     throw new UsageError(`Cannot read the command line: "${operands[max]}" is one word too many.`, { hint })

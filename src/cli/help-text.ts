@@ -1,11 +1,37 @@
 /** The texts of --help, laid out for a terminal, from the rows of the commands. Manual pages are manual.ts. */
 import { COMMON_OPTIONS, type Command, type OptionRow } from './command.ts'
+import { COMMANDS } from './command-table.ts'
+import { membersOf, requireCommandAt } from './find-command.ts'
 import { groupsOf, OVERVIEW, OVERVIEW_EXAMPLES } from './overview.ts'
 
 const WIDTH_MAX = 110
 /** Below this a line that wraps is easier to read than one cut into pieces. */
 const WIDTH_MIN = 60
 const BETWEEN = 2
+
+/** @param words the name of a command or of a group of them; none for cloister itself @throws UsageError */
+export function helpFor(words: readonly string[]): string {
+  const [first] = words
+  if (first === undefined) return overviewHelp(COMMANDS)
+  const members = membersOf(first)
+  return members.length > 0 && words.length === 1 ? groupHelp(first, members) : commandHelp(commandNamed(words))
+}
+
+const commandNamed = (words: readonly string[]): Command => requireCommandAt(words.join(' ').split(' ')).command
+
+function groupHelp(group: string, members: readonly Command[], columns = terminalWidth()): string {
+  const left = Math.max(...members.map(({ name }) => `cloister ${name}`.length))
+  return [
+    `cloister ${group} COMMAND [OPTIONS]`,
+    list(
+      'Commands:',
+      members.map(({ name, describe }) => [`cloister ${name}`, describe]),
+      { left, columns },
+    ),
+    examplesHelp(members.flatMap(({ examples }) => examples.slice(0, 1))),
+    `"cloister ${group} COMMAND --help" says more.`,
+  ].join('\n\n')
+}
 
 export function commandHelp(command: Command, columns = terminalWidth()): string {
   const { name, usage, describe, options, examples, epilogue } = command

@@ -6,7 +6,9 @@ import { readCgroupLayout } from '../host/cgroup-layout.ts'
 import { claimRunRoot } from '../instance/state-root.ts'
 import { InstanceStore } from '../instance/store.ts'
 import type { Log } from '../log.ts'
-import { sweepOrphans } from './sweep.ts'
+import { deadLeases } from '../network/dead.ts'
+import { NetworkStore } from '../network/store.ts'
+import { sweepNetworks, sweepOrphans } from './sweep.ts'
 
 /** A group without a process and this old is nobody's: a container that starts has one within a second. */
 const ABANDONED_MS = 60_000
@@ -15,7 +17,7 @@ export async function examineLeftovers({ fix, log }: { fix: boolean; log: Log })
   const about = { id: 'leftovers', title: 'Left by crashes' }
   const store = new InstanceStore(claimRunRoot())
   if (!fix) {
-    const found = [...store.orphans().map(({ name }) => `instance "${name}"`), ...abandonedGroups()]
+    const found = [...store.orphans().map(({ name }) => `instance "${name}"`), ...strayLeases(), ...abandonedGroups()]
     if (found.length === 0) return { ...about, ...pass('nothing') }
     return {
       ...about,
@@ -23,6 +25,7 @@ export async function examineLeftovers({ fix, log }: { fix: boolean; log: Log })
     }
   }
   const swept = await sweepOrphans(store, log, { quick: false })
+  const leases = await sweepNetworks()
   const groups = abandonedGroups().map((path) => ({ path, gone: remove(path) }))
   const stuck = [
     ...swept.flatMap(({ instance, error }) => (error ? [`instance "${instance}": ${error.message}`] : [])),
@@ -35,10 +38,14 @@ export async function examineLeftovers({ fix, log }: { fix: boolean; log: Log })
     }
   const cleaned = [
     ...swept.map(({ instance, released }) => [`instance "${instance}"`, ...released].join(', ')),
+    ...leases,
     ...groups.map(({ path }) => path),
   ]
   return { ...about, ...pass(cleaned.length === 0 ? 'nothing' : `cleaned: ${listed(cleaned)}`) }
 }
+
+const strayLeases = (): string[] =>
+  deadLeases(new NetworkStore()).map(({ address, network }) => `address ${address} on network "${network}"`)
 
 const listed = (found: readonly string[]): string => found.join('; ')
 

@@ -4,8 +4,7 @@
  */
 import { VERSION } from '../version.ts'
 import { type Command, flag, type ParsedArguments, text } from './command.ts'
-import { COMMANDS } from './command-table.ts'
-import { commandNamed } from './find-command.ts'
+import { membersOf, requireCommandAt } from './find-command.ts'
 import './phases-file.ts'
 import { quickParse } from './quick-parse.ts'
 import { reportError } from './report-error.ts'
@@ -18,13 +17,15 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   if (first === undefined) return help()
-  if (first === '--help' || first === '-h') return help(rest[0] === undefined ? undefined : commandNamed(rest[0]))
-  return runCommand(commandNamed(first, rest), rest)
+  if (first === '--help' || first === '-h') return help(rest)
+  if (membersOf(first).length > 0 && [undefined, '--help', '-h'].includes(rest[0])) return help([first])
+  const { command, rest: own } = requireCommandAt(args)
+  return runCommand(command, own)
 }
 
 async function runCommand(command: Command, args: readonly string[]): Promise<number> {
   const parsed = quickParse(command, args) ?? (await fullParse(command, args))
-  if (parsed === 'help') return help(command)
+  if (parsed === 'help') return help([command.name])
   debug = flag(parsed, 'debug')
   const [{ run }, { createLog, parseLogFormat, parseLogLevel }] = await Promise.all([
     command.load(),
@@ -52,9 +53,9 @@ async function fullParse(command: Command, args: readonly string[]): Promise<Par
   return fullParse(command, args)
 }
 
-async function help(command?: Command): Promise<number> {
-  const { commandHelp, overviewHelp } = await import('./help-text.ts')
-  print(command ? commandHelp(command) : overviewHelp(COMMANDS))
+async function help(words: readonly string[] = []): Promise<number> {
+  const { helpFor } = await import('./help-text.ts')
+  print(helpFor(words))
   return 0
 }
 

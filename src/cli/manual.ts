@@ -27,9 +27,12 @@ const FILES: readonly (readonly [path: string, what: string])[] = [
   ['/var/lib/cloister', 'What outlives a boot, for root; $XDG_DATA_HOME/cloister for others.'],
 ]
 
+/** `cloister-network-create`, as git and docker name theirs. */
+export const pageName = ({ name }: Command): string => `cloister-${name.replaceAll(' ', '-')}`
+
 export function commandPage(command: Command): string {
   const { name, usage, describe, options, examples, epilogue } = command
-  return page(`cloister-${name}`, describe, [
+  return page(pageName(command), describe, [
     section('SYNOPSIS', synopsis(`cloister ${name}`, usage)),
     section('DESCRIPTION', text(`${describe}.${epilogue === undefined ? '' : ` ${epilogue.replaceAll('\n', ' ')}`}`)),
     section('OPTIONS', optionList(options)),
@@ -41,7 +44,7 @@ export function commandPage(command: Command): string {
 export function overviewPage(commands: readonly Command[]): string {
   const groups = groupsOf(commands).flatMap(({ title, members }) => [
     macro('Ss', title),
-    ...list(members.map(({ name, describe }) => [macro('Xr', `cloister-${name}`, '1'), `${describe}.`])),
+    ...list(members.map((one) => [macro('Xr', pageName(one), '1'), `${one.describe}.`])),
   ])
   return page('cloister', 'run a program in a container or a virtual machine of its own, and compare them', [
     section('SYNOPSIS', synopsis('cloister', 'COMMAND [OPTIONS]  |  --version  |  --help')),

@@ -13,7 +13,8 @@ export const OVERVIEW_EXAMPLES: Command['examples'] = [
 const GROUPS: readonly { readonly title: string; readonly names: readonly string[] }[] = [
   { title: 'Run and compare', names: ['run', 'compare', 'bench'] },
   { title: 'Look at instances', names: ['ps', 'logs', 'attach', 'stats', 'inspect', 'events'] },
-  { title: 'Steer instances', names: ['stop', 'kill', 'pause', 'resume', 'wait', 'rm'] },
+  { title: 'Networks', names: ['network create', 'network ls', 'network inspect', 'network rm'] },
+  { title: 'Steer instances', names: ['stop', 'kill', 'pause', 'resume', 'update', 'wait', 'rm'] },
 ]
 const OTHERS = 'This host and Cloister itself'
 

@@ -4,7 +4,7 @@
  * It knows the same rows and answers only when every option is known and complete; whatever it does not understand,
  * a request for help included, goes to yargs, which has the words. A test holds the two to the same answers.
  */
-import type { Command, OptionRow, ParsedArguments } from './command.ts'
+import { type Command, enoughOperands, type OptionRow, type ParsedArguments, spells } from './command.ts'
 
 export function quickParse(command: Command, args: readonly string[]): ParsedArguments | undefined {
   const options: Record<string, string | true | string[]> = {}
@@ -20,7 +20,7 @@ export function quickParse(command: Command, args: readonly string[]): ParsedArg
     if (arg === '--' || arg === '-' || !arg.startsWith('-')) break
     const equals = arg.indexOf('=')
     const word = equals === -1 ? arg : arg.slice(0, equals)
-    const row = command.options.find(({ name, short }) => word === `--${name}` || word === `-${short}`)
+    const row = command.options.find((candidate) => spells(candidate, word))
     if (row === undefined || row.name === 'help') return undefined
     if (row.value === undefined) {
       if (equals !== -1) return undefined
@@ -34,7 +34,7 @@ export function quickParse(command: Command, args: readonly string[]): ParsedArg
     }
   }
   const operands = args.slice(args[at] === '--' ? at + 1 : at)
-  const { min, max } = command.operands
+  const enough = enoughOperands(command, { options, operands })
   const optionLater = !command.stopsAtOperand && operands.some((operand) => operand.startsWith('-'))
-  return operands.length < min || operands.length > max || optionLater ? undefined : { options, operands }
+  return !enough || operands.length > command.operands.max || optionLater ? undefined : { options, operands }
 }

@@ -1,11 +1,12 @@
 /** From the options of `run` to a RunSpec, all of it checked before anything is made. */
 import { posix } from 'node:path'
 import { UsageError } from '../errors.ts'
-import { resolveSource } from '../image/source.ts'
+import { type ResolvedSource, resolveSource, type SourceRequest } from '../image/source.ts'
 import { checkWorkingDirectory } from '../image/working-directory.ts'
 import { ISOLATION_LEVELS, type Isolation, type RunSpec } from '../instance/run-spec.ts'
 import { flag, list, type ParsedArguments, text } from './command.ts'
 import { DEFAULT_PATH, programEnvironment } from './environment.ts'
+import { kernelRequest } from './kernel-request.ts'
 import { parseDisks } from './parse-disks.ts'
 import { parseNetwork } from './parse-network.ts'
 import { parseSize, parseWhole } from './quantities.ts'
@@ -37,14 +38,15 @@ export function runRequest(parsed: ParsedArguments): (name: string) => RunSpec {
   }
   const disks = parseDisks(list(parsed, 'disk'), isolation)
   const network = text(parsed, 'net')
-  const resolved = resolveSource({
-    isolation,
-    operands: parsed.operands,
-    ...(rootfs === undefined ? {} : { rootfs }),
-    cwd,
-    searchPath: searchPath?.slice('PATH='.length) ?? DEFAULT_PATH,
-  })
-  checkWorkingDirectory(resolved.source, cwd)
+  const resolved =
+    kernelRequest(parsed) ??
+    withWorkdir(cwd, {
+      isolation,
+      operands: parsed.operands,
+      ...(rootfs === undefined ? {} : { rootfs }),
+      cwd,
+      searchPath: searchPath?.slice('PATH='.length) ?? DEFAULT_PATH,
+    })
   const rest = {
     isolation,
     ...resolved,
@@ -61,6 +63,12 @@ export function runRequest(parsed: ParsedArguments): (name: string) => RunSpec {
     ...(trace === undefined ? {} : { trace }),
   }
   return (name) => ({ name, ...rest, env: programEnvironment({ name, ...environment }) })
+}
+
+function withWorkdir(cwd: string, request: SourceRequest): ResolvedSource {
+  const resolved = resolveSource(request)
+  checkWorkingDirectory(resolved.source, cwd)
+  return resolved
 }
 
 /** Never a weaker wall than asked for, and none chosen where the default one is missing. */

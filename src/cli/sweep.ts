@@ -44,12 +44,20 @@ async function clean(store: InstanceStore, orphan: Orphan): Promise<Swept> {
       const level = await loadLevel(record.config.spec.isolation)
       end = level.crash?.(record)
       released = await level.sweep(name, record.directory)
+      if (record.config.spec.network?.kind === 'network') released = [...released, ...(await sweepNetworks())]
     }
     store.settle(orphan, end)
     return { instance: name, released }
   } catch (error) {
     return { instance: name, released, error: error as Error }
   }
+}
+
+/** Loaded for whoever needs it only: most instances have no network. @returns what there was, in words */
+export async function sweepNetworks(): Promise<string[]> {
+  const { releaseDead, sayLeft } = await import('../network/dead.ts')
+  const { NetworkStore } = await import('../network/store.ts')
+  return releaseDead(new NetworkStore()).map(sayLeft)
 }
 
 /**

@@ -15,8 +15,12 @@ export type ControlRequest =
   | { readonly verb: 'stop'; readonly graceMs: number }
   /** Ends it at once. `removed`: its record is about to go. */
   | { readonly verb: 'kill'; readonly removed: boolean }
+  /** The terminal of whoever is attached has another size. */
+  | { readonly verb: 'resize'; readonly cols: number; readonly rows: number }
   | { readonly verb: 'pause' }
   | { readonly verb: 'resume' }
+  /** Another memory limit, or another amount of memory for the guest to live with. */
+  | { readonly verb: 'update'; readonly memoryBytes: number }
   | { readonly verb: 'stats' }
   /** Answered when it has ended and its record says so. */
   | { readonly verb: 'wait' }
@@ -36,8 +40,10 @@ export interface Answers {
   signal: object
   stop: { readonly result: ExitResult }
   kill: { readonly result: ExitResult }
+  resize: object
   pause: object
   resume: object
+  update: object
   stats: StatsAnswer
   wait: { readonly result: ExitResult }
   attach: object
@@ -53,6 +59,7 @@ export type Reply<V extends Verb = Verb> = ({ readonly ok: true } & Answers[V]) 
 /** Bytes of a request line; the longest there is has less than a hundred. */
 export const REQUEST_MAX = 4096
 const SIGNO_MAX = 64
+const WINDOW_MAX = 0xffff
 const GRACE_MAX_MS = 24 * 3600 * 1000
 
 /** @throws UsageError */
@@ -75,6 +82,10 @@ export function parseRequest(line: string): ControlRequest {
       return { verb: 'stop', graceMs: number('graceMs', 0, GRACE_MAX_MS) }
     case 'kill':
       return { verb: 'kill', removed: asked.removed === true }
+    case 'update':
+      return { verb: 'update', memoryBytes: number('memoryBytes', 1, Number.MAX_SAFE_INTEGER) }
+    case 'resize':
+      return { verb: 'resize', cols: number('cols', 1, WINDOW_MAX), rows: number('rows', 1, WINDOW_MAX) }
     case 'attach':
       return { verb: 'attach', input: asked.input === true }
     case 'pause':

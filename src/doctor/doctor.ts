@@ -3,8 +3,9 @@ import { type Check, type CheckedFinding, type Finding, fail } from './check.ts'
 import { containerChecks } from './containers.ts'
 import { hostChecks } from './host.ts'
 import { kvmChecks } from './kvm.ts'
+import { networkChecks } from './networks.ts'
 
-export const ALL_CHECKS: readonly Check[] = [...kvmChecks, ...containerChecks, ...hostChecks]
+export const ALL_CHECKS: readonly Check[] = [...kvmChecks, ...containerChecks, ...networkChecks, ...hostChecks]
 
 export async function examine(checks: readonly Check[] = ALL_CHECKS): Promise<CheckedFinding[]> {
   const findings: CheckedFinding[] = []

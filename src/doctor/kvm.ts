@@ -123,4 +123,11 @@ const kernelModeSpeed: Check = {
   },
 }
 
-export const kvmChecks: readonly Check[] = [device, createVm, backend, kernelModeSpeed]
+/** Loaded when it runs: the bindings are a part of the start that a host without KVM need not pay. */
+const kernels: Check = {
+  id: 'guest-kernels',
+  title: 'Kernels of your own',
+  run: async () => (await import('./guest-kernels.ts')).examineGuestKernels(),
+}
+
+export const kvmChecks: readonly Check[] = [device, createVm, backend, kernelModeSpeed, kernels]

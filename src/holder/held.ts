@@ -95,11 +95,20 @@ export function hold(instance: Instance, claimed: ClaimedInstance, attachments?:
         removed ||= request.removed
         kill()
         return { result: await finished }
+      case 'resize':
+        refuseEnded('resize')
+        instance.resize?.(request)
+        return {}
       case 'pause':
         await inTurn(pause)
         return {}
       case 'resume':
         await inTurn(resumePaused)
+        return {}
+      case 'update':
+        refuseEnded('update')
+        await instance.setMemory(request.memoryBytes)
+        claimed.note('update', { memoryBytes: request.memoryBytes })
         return {}
       case 'stats':
         return { usage: instance.usage(), atNs: Number(process.hrtime.bigint()) }

@@ -6,8 +6,10 @@
 import { existsSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { HostError } from '../errors.ts'
 import { type Freezer, freezerOf } from './cgroup-freezer.ts'
 import { type CgroupLayout, type CgroupMount, controllerMount } from './cgroup-layout.ts'
+import { setMemoryLimit } from './cgroup-memory-limit.ts'
 import { SIGKILL, send } from './signals.ts'
 
 /** Dying processes leave their group within milliseconds, or are stuck in the kernel. */
@@ -28,6 +30,8 @@ export interface Cgroup {
   memoryUse(): number | undefined
   /** What the kernel enforces now; undefined without a limit. */
   limits(): CgroupLimits
+  /** @throws UsageError when its processes need more, HostError where the host does not let us, or has no such limit. */
+  setMemoryLimit(bytes: number): void
   /** How many of its processes were killed for lack of memory. */
   outOfMemoryKills(): number
   readonly freezer: Freezer
@@ -72,6 +76,11 @@ export function instanceCgroup(layout: CgroupLayout, { key, leaf, parent = '' }:
     levels.flatMap((level) =>
       mounts.map(({ mountPoint }) => join(mountPoint, level)).filter((path) => existsSync(path)),
     )
+  const limits = () => ({
+    ...limit('memoryBytes', bytes(value('memory', 'memory.limit_in_bytes', 'memory.max'))),
+    ...limit('cpus', processors(value('cpu', 'cpu.cfs_quota_us', 'cpu.max'), value('cpu', 'cpu.cfs_period_us', ''))),
+    ...limit('tasks', bytes(value('pids', 'pids.max', 'pids.max'))),
+  })
   const remove = () => directories().filter((directory) => !removeDirectory(directory))
   // 0 is one of a pid namespace that we do not see, and for kill(2) the caller's own process group. cgroup-v2.rst
   const processes = () =>
@@ -96,11 +105,12 @@ export function instanceCgroup(layout: CgroupLayout, { key, leaf, parent = '' }:
       const cache = parseFlatKeyed(statistics, v1 ? 'total_inactive_file' : 'inactive_file')
       return Math.max(0, Number(charged) - cache)
     },
-    limits: () => ({
-      ...limit('memoryBytes', bytes(value('memory', 'memory.limit_in_bytes', 'memory.max'))),
-      ...limit('cpus', processors(value('cpu', 'cpu.cfs_quota_us', 'cpu.max'), value('cpu', 'cpu.cfs_period_us', ''))),
-      ...limit('tasks', bytes(value('pids', 'pids.max', 'pids.max'))),
-    }),
+    limits,
+    setMemoryLimit(wanted) {
+      const mount = mountOf('memory')
+      if (!mount) throw new HostError('Cannot set the memory limit: this host has no memory controller.')
+      setMemoryLimit(mount, path, wanted, limits().memoryBytes)
+    },
     outOfMemoryKills() {
       const mount = mountOf('memory')
       const text = mount?.version === 1 ? read(mount, path, 'memory.oom_control') : read(mount, base, 'memory.events')

@@ -5,7 +5,7 @@
  */
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { UsageError } from '../errors.ts'
-import type { Source } from '../instance/run-spec.ts'
+import type { FileSource } from '../instance/run-spec.ts'
 import { type CpioEntry, contentSize, readableName, unreadable } from './cpio.ts'
 import { PROGRAM_DIRECTORIES, PROGRAM_FILES } from './program-tree.ts'
 
@@ -21,7 +21,7 @@ const ROOT = Buffer.from('.')
  * @param log is told in one line what had to be left out
  * @throws UsageError when something cannot be read, or the tree is too large.
  */
-export function rootTree(source: Source, log: (line: string) => void = () => {}): CpioEntry[] {
+export function rootTree(source: FileSource, log: (line: string) => void = () => {}): CpioEntry[] {
   if (source.kind === 'program') return programTree(source.path, source.hostPath)
   return directoryTree(Buffer.from(source.directory), log)
 }

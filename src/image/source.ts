@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import { posix } from 'node:path'
 import { EXIT, pathFault, UsageError } from '../errors.ts'
-import type { Isolation, Source } from '../instance/run-spec.ts'
+import type { FileSource, Isolation } from '../instance/run-spec.ts'
 import { type FileBytes, type Program, readProgram } from './elf-program.ts'
 import { findInRoot, resolveLinks } from './root-lookup.ts'
 
@@ -30,7 +30,7 @@ export interface SourceRequest {
 }
 
 export interface ResolvedSource {
-  readonly source: Source
+  readonly source: FileSource
   /** Path inside. */
   readonly program: string
   readonly argv: readonly string[]

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { posix } from 'node:path'
 import { pathFault, UsageError } from '../errors.ts'
-import type { Source } from '../instance/run-spec.ts'
+import type { FileSource } from '../instance/run-spec.ts'
 import { resolveLinks } from './root-lookup.ts'
 
 /** Mounted by every level whatever the source; nothing runs in /proc or /sys, which have led out of containers. */
@@ -10,7 +10,7 @@ const ALWAYS_THERE = /^\/(dev)?$/
 const KERNEL_DIRECTORIES = /^\/(proc|sys)(\/|$)/
 
 /** @throws UsageError */
-export function checkWorkingDirectory(source: Source, cwd: string): void {
+export function checkWorkingDirectory(source: FileSource, cwd: string): void {
   if (ALWAYS_THERE.test(cwd)) return
   if (KERNEL_DIRECTORIES.test(cwd)) {
     throw unusable(cwd, 'nothing runs in /proc or /sys', 'Name a directory of the file tree.')

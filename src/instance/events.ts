@@ -5,7 +5,7 @@
 import { appendFileSync, closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-export const EVENT_TYPES = ['create', 'pause', 'resume', 'signal', 'exit', 'crash', 'remove'] as const
+export const EVENT_TYPES = ['create', 'pause', 'resume', 'update', 'signal', 'exit', 'crash', 'remove'] as const
 export type EventType = (typeof EVENT_TYPES)[number]
 
 export interface InstanceEvent {
@@ -16,6 +16,7 @@ export interface InstanceEvent {
   readonly isolation?: string
   readonly exitCode?: number
   readonly signal?: number
+  readonly memoryBytes?: number
 }
 
 const FILES = { now: 'events.jsonl', before: 'events.1.jsonl' } as const

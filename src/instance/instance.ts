@@ -45,6 +45,23 @@ export interface Usage {
   readonly tasks: number
   /** VM exits that reached the VMM. */
   readonly exits?: number
+  /** A guest with a balloon: what it may have of its memory, and how it uses it, as far as it says so. */
+  readonly guestMemory?: GuestMemoryUsage
+}
+
+/** Bytes. What the guest says is as of its last answer: it is asked each time this is read. */
+export interface GuestMemoryUsage {
+  /** What it was asked to live with, and what it does live with. */
+  readonly targetBytes: number
+  readonly actualBytes: number
+  readonly totalBytes?: number
+  readonly freeBytes?: number
+  readonly availableBytes?: number
+  readonly cacheBytes?: number
+  readonly swapInBytes?: number
+  readonly swapOutBytes?: number
+  readonly majorFaults?: number
+  readonly minorFaults?: number
 }
 
 /** One line of `inspect --security`: something between this instance and the host. */
@@ -70,6 +87,11 @@ export interface Stdio {
   readonly stderr: number
 }
 
+export interface TerminalSize {
+  readonly cols: number
+  readonly rows: number
+}
+
 export interface Instance {
   readonly isolation: Isolation
   readonly phases: Phases
@@ -81,11 +103,15 @@ export interface Instance {
   wait(): Promise<ExitResult>
   /** Delivers a Linux signal number to the program. */
   signal(signo: number): void
+  /** The terminal that the program has (`-t`) is as large as this now; also before the start. */
+  resize?(size: TerminalSize): void
   /** Ends it at once, whatever it does; `wait` then resolves with the given result. */
   kill(result: ExitResult): void
   /** Stops it where it is, all of it at once; resolves when it stands still. Idempotent. */
   pause(): Promise<void>
   resume(): Promise<void>
+  /** Another memory limit, or for a guest with a balloon another amount of memory to live with. @throws UsageError */
+  setMemory(bytes: number): Promise<void>
   /** Of a started instance. */
   usage(): Usage
   /** Of a started instance. */

@@ -66,6 +66,8 @@ const isState = ({ status, owner, exitCode = 0, report = '' }: InstanceState): b
 const DESCRIPTION = 'description.json'
 /** Where the process that holds a running instance listens. */
 export const CONTROL_SOCKET = 'control.sock'
+/** Where host programs reach the ports of a guest that has a driver for them. */
+export const VSOCK_SOCKET = 'vsock.sock'
 
 export function writeDescription(directory: string, description: InstanceDescription): void {
   replaceFile(directory, DESCRIPTION, `${JSON.stringify(description)}\n`)

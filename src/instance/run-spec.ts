@@ -4,20 +4,39 @@ export const ISOLATION_LEVELS = ['container', 'unikernel'] as const
 export type Isolation = (typeof ISOLATION_LEVELS)[number]
 
 /** Where the program's files come from. */
-export type Source =
+export type FileSource =
   /** One ELF file of the host, seen inside at the absolute path the user typed. */
   | { readonly kind: 'program'; readonly hostPath: string; readonly path: string }
   /** A directory of the host that becomes the root, copy-on-write: writes never reach it. */
   | { readonly kind: 'rootfs'; readonly directory: string }
 
+export type Source =
+  | FileSource
+  /** No program of ours to run: a kernel of the user's own, with what it brings in its initial RAM disk. VMs only. */
+  | { readonly kind: 'kernel'; readonly path: string }
+
+/** How fast a device of a VM may work; what is left out is not limited. */
+export interface RateSpec {
+  readonly bytesPerSecond?: number
+  /** Requests of a disk, frames of a network card in each direction. */
+  readonly operationsPerSecond?: number
+}
+
 /** A raw disk image or block device of the host. */
 export interface DiskSpec {
   readonly path: string
   readonly readOnly: boolean
+  /** Writes never reach it: they are kept aside while the instance lives. */
+  readonly copyOnWrite?: boolean
+  /** It holds what differs from this image, which is never written. */
+  readonly base?: string
+  readonly rate?: RateSpec
 }
 
 /** `tap`: an interface of the host that the user made. `network`: one of `cloister network create`. */
-export type NetworkSpec = { readonly kind: 'none' } | { readonly kind: 'tap' | 'network'; readonly name: string }
+export type NetworkSpec =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'tap' | 'network'; readonly name: string; readonly rate?: RateSpec }
 
 export interface RunSpec {
   /** Unique among instances; also the hostname inside. */
@@ -44,6 +63,7 @@ export interface RunSpec {
   /** The rest is for VMs only. Disks come up in this order: /dev/vda, /dev/vdb, ... */
   readonly disks?: readonly DiskSpec[]
   readonly kernel?: string
+  /** Goes with a kernel that runs no program of ours. */
   readonly initrd?: string
   readonly append?: string
   readonly trace?: { readonly kind: 'exits'; readonly file?: string }

@@ -20,6 +20,7 @@ import {
   isLive,
   readRecord,
   stateJson,
+  VSOCK_SOCKET,
   writeState,
 } from './record.ts'
 import type { RunSpec } from './run-spec.ts'
@@ -163,7 +164,7 @@ export class InstanceStore {
     if (record?.config.removeOnExit) this.remove(record.name)
     else if (record && isLive(record.state)) {
       this.events.record('crash', record.name)
-      rmSync(join(record.directory, CONTROL_SOCKET), { force: true })
+      for (const socket of [CONTROL_SOCKET, VSOCK_SOCKET]) rmSync(join(record.directory, socket), { force: true })
       writeState(record.directory, { ...record.state, status: 'crashed', finishedAt: new Date().toISOString(), ...end })
     }
     if (isInstanceName(name)) removeTree(this.#prepared(Number.parseInt(basename(marker), 10), name))

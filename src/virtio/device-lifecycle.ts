@@ -14,6 +14,7 @@ import {
 import { DriverError } from './driver-error.ts'
 import { GuestViews } from './guest-views.ts'
 import { type Budget, VirtQueue } from './queue.ts'
+import { type Clock, steadyClock } from './rate-limiter.ts'
 import { INTERRUPT_CONFIG_CHANGE, INTERRUPT_USED_BUFFER } from './registers.ts'
 import type { QueueSetup } from './ring-areas.ts'
 import { hex, type JsonObject, type SavedFields } from './saved-state.ts'
@@ -25,10 +26,20 @@ export interface LifecycleOptions {
   readonly memory: GuestMemory
   /** An edge on the device's interrupt line. */
   readonly raiseInterrupt: () => void
+  /** Delivers the register writes that were kept back (DEFERRABLE_WRITES), this device's among them. */
+  readonly settle?: () => void
   /** Told of drivers' mistakes, a bounded number of times. */
   readonly log?: (message: string) => void
   /** Runs a task in a later turn of the event loop; `setImmediate` unless said. */
   readonly defer?: (task: () => void) => void
+  /** By which rates are kept. */
+  readonly clock?: Clock
+}
+
+/** Told of changes that no access of the driver's brings about, before it hears of them by interrupt. */
+export interface RegisterWatcher {
+  interruptStatus(): void
+  anything(): void
 }
 
 /** One call of a device's handler; the bytes are a few milliseconds of copying. */
@@ -43,6 +54,8 @@ export class DeviceLifecycle implements DeviceHost {
   /** Feature bits that a driver can choose from. */
   readonly offered: bigint
   readonly #raiseInterrupt: () => void
+  readonly #settle: () => void
+  readonly #watcher: RegisterWatcher | undefined
   readonly #log: (message: string) => void
   readonly #turns: Turns
   #logLines = 0
@@ -53,18 +66,27 @@ export class DeviceLifecycle implements DeviceHost {
   #configGeneration = 0
   /** DRIVER_OK and nothing went wrong since. */
   #active = false
+  #draining = false
 
-  constructor({ device, memory, raiseInterrupt, log = () => {}, defer = setImmediate }: LifecycleOptions) {
+  constructor(options: LifecycleOptions, watcher?: RegisterWatcher) {
+    const { device, memory, raiseInterrupt, settle = () => {}, log = () => {} } = options
+    const { defer = setImmediate, clock = steadyClock } = options
+    this.#watcher = watcher
     this.name = `virtio-${device.name}`
     this.device = device
     this.offered = device.features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX
     this.#raiseInterrupt = raiseInterrupt
+    this.#settle = settle
     this.#log = log
     const views = new GuestViews(memory)
-    const onUsed = () => {
-      if (!this.#turns.running) this.#publish()
+    const owner = {
+      used: () => {
+        if (!this.#turns.running) this.#publish()
+      },
+      ready: (index: number) => this.notify(index),
+      clock,
     }
-    this.queues = device.queues.map((spec, index) => new VirtQueue(index, spec, views, onUsed))
+    this.queues = device.queues.map((spec, index) => new VirtQueue(index, spec, views, owner))
     this.#turns = new Turns({
       serve: (index) => this.#serve(index),
       done: () => this.#publish(),
@@ -88,7 +110,10 @@ export class DeviceLifecycle implements DeviceHost {
 
   configChanged(): void {
     this.#configGeneration = (this.#configGeneration + 1) >>> 0
-    if (this.#active) this.#interrupt(INTERRUPT_CONFIG_CHANGE)
+    // A driver that comes later reads what is there by then.
+    if (!this.#active) return
+    this.#watcher?.anything()
+    this.#interrupt(INTERRUPT_CONFIG_CHANGE)
   }
 
   // --- what the driver sees, through the registers of its bus ---
@@ -192,10 +217,21 @@ export class DeviceLifecycle implements DeviceHost {
 
   // --- what the machine sees ---
 
+  hold(): void {
+    this.#turns.hold()
+  }
+
+  release(): void {
+    this.#turns.release()
+  }
+
   drain(): void {
+    this.release()
     if (!this.#active) return
     this.#addAllQueues()
+    this.#draining = true
     this.#turns.runAll(this.queues.reduce((sum, { maxSize }) => sum + maxSize, 64))
+    this.#draining = false
   }
 
   reset(): void {
@@ -209,6 +245,7 @@ export class DeviceLifecycle implements DeviceHost {
   }
 
   save(): JsonObject {
+    this.#settle()
     return {
       device: this.device.name,
       status: this.#status,
@@ -284,7 +321,8 @@ export class DeviceLifecycle implements DeviceHost {
   #serve(index: number): boolean {
     const queue = this.queues[index]!
     if (!this.#active || !queue.ready) return false
-    queue.beginTurn(TURN)
+    // A guest that has ended does not wait for its rate.
+    queue.beginTurn(TURN, !this.#draining)
     this.#guarded(() => this.device.onAvailable(index, queue))
     return queue.endTurn()
   }
@@ -299,7 +337,11 @@ export class DeviceLifecycle implements DeviceHost {
 
   /** Raised even when the bit is set already: an edge may have come while the guest had the line masked. */
   #interrupt(bit: number): void {
+    // An acknowledgement still under way is of an earlier interrupt: after this one it would take away its bit. One that
+    // the guest makes from here on comes before it looks at what has been published.
+    this.#settle()
     this.#interruptStatus |= bit
+    this.#watcher?.interruptStatus()
     this.#raiseInterrupt()
   }
 
@@ -319,6 +361,7 @@ export class DeviceLifecycle implements DeviceHost {
     this.#publish()
     this.#status |= STATUS.DEVICE_NEEDS_RESET
     this.#halt()
+    this.#watcher?.anything()
     if ((this.#status & STATUS.DRIVER_OK) !== 0) this.#interrupt(INTERRUPT_CONFIG_CHANGE)
   }
 

@@ -3,6 +3,7 @@
  * address, no ring, no interrupt line, no status register. virtio 1.2 §2
  */
 import type { Chain } from './chain.ts'
+import type { RateLimit } from './rate-limiter.ts'
 import type { Json } from './saved-state.ts'
 
 /** Device identifiers, virtio 1.2 §5. */
@@ -20,6 +21,8 @@ export interface QueueSpec {
   readonly maxSize: number
   /** Most bytes that one chain may describe; a longer one is a driver's mistake. 16 MiB unless said. */
   readonly maxChainBytes?: number
+  /** How fast chains may be taken; their bytes are those read and those written. Not limited unless said. */
+  readonly rate?: RateLimit
 }
 
 /** A queue as its device sees it. */
@@ -28,6 +31,8 @@ export interface DeviceQueue {
   readonly name: string
   /** The driver has set it up. */
   readonly ready: boolean
+  /** Entries that the driver gave it. */
+  readonly size: number
   /** Chains made available and not taken yet. */
   readonly waiting: number
   /**
@@ -70,6 +75,8 @@ export interface VirtioDevice {
   onAvailable(queueIndex: number, queue: DeviceQueue): void
   /** Something went wrong (DEVICE_NEEDS_RESET, FAILED): nothing is served any more until a reset. */
   halted?(): void
+  /** Resolves when the host no longer touches buffers of chains, stale ones included. Without it, it never does later. */
+  idle?(): Promise<void>
   /** Back to the state before any driver came. Chains still held are stale; completing one does nothing. */
   reset(): void
   /**

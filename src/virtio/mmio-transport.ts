@@ -4,11 +4,15 @@
  */
 import type { BusDevice } from '../bus/bus.ts'
 import { DeviceLifecycle, type LifecycleOptions } from './device-lifecycle.ts'
+import { RegisterPage } from './register-page.ts'
 import { MMIO_CONFIG, MMIO_MAGIC, MMIO_REGISTERS, MMIO_VENDOR, MMIO_VERSION, type RegisterName } from './registers.ts'
 import type { QueueSetup } from './ring-areas.ts'
 import { hex, type JsonObject, SavedFields } from './saved-state.ts'
 
-export type MmioTransportOptions = LifecycleOptions
+export interface MmioTransportOptions extends LifecycleOptions {
+  /** Where the guest reads the registers without an access that gets here; see register-page.ts. */
+  readonly page?: Uint8Array
+}
 export type TransportState = JsonObject
 
 /** A BusDevice of MMIO_WINDOW_BYTES. */
@@ -16,6 +20,9 @@ export interface MmioTransport extends BusDevice {
   readonly queueCount: number
   /** A kick of one queue, by ioeventfd or by the QueueNotify register. */
   notify(queueIndex: number): void
+  /** While the guest stands still: the device takes no more chains, whoever asks it to, until `release`. */
+  hold(): void
+  release(): void
   /** Handles now whatever is available on all queues. For a guest that has stopped; output a sink refused stays. */
   drain(): void
   /** As if the driver had written 0 to Status. Guest memory is not touched afterwards until a driver comes again. */
@@ -34,6 +41,14 @@ interface Register {
   readonly write?: (value: number) => void
 }
 
+/** What a write of a register changes in what others read; Status may change everything, those not here nothing. */
+const CHANGED_BY: { readonly [name in RegisterName]?: readonly RegisterName[] } = {
+  DeviceFeaturesSel: ['DeviceFeatures'],
+  QueueSel: ['QueueNumMax', 'QueueReady'],
+  QueueReady: ['QueueReady'],
+  InterruptACK: ['InterruptStatus'],
+}
+
 class Transport implements MmioTransport {
   readonly name: string
   readonly #life: DeviceLifecycle
@@ -43,10 +58,17 @@ class Transport implements MmioTransport {
   #driverFeaturesSel = 0
   #queueSel = 0
 
+  readonly #page: RegisterPage | undefined
+
   constructor(options: MmioTransportOptions) {
-    this.#life = new DeviceLifecycle(options)
+    const { device, page } = options
+    this.#life = new DeviceLifecycle(options, {
+      interruptStatus: () => this.#page?.showRegister('InterruptStatus'),
+      anything: () => this.#page?.show(),
+    })
     this.name = this.#life.name
     this.#registers = this.#wireRegisters()
+    this.#page = page && new RegisterPage(page, this.#registers, device.config)
   }
 
   get queueCount(): number {
@@ -57,6 +79,14 @@ class Transport implements MmioTransport {
     this.#life.notify(queueIndex)
   }
 
+  hold(): void {
+    this.#life.hold()
+  }
+
+  release(): void {
+    this.#life.release()
+  }
+
   drain(): void {
     this.#life.drain()
   }
@@ -64,6 +94,7 @@ class Transport implements MmioTransport {
   reset(): void {
     this.#deviceFeaturesSel = this.#driverFeaturesSel = this.#queueSel = 0
     this.#life.reset()
+    this.#page?.show()
   }
 
   read(offset: number, data: Uint8Array): void {
@@ -72,8 +103,16 @@ class Transport implements MmioTransport {
   }
 
   write(offset: number, data: Uint8Array): void {
-    if (offset >= MMIO_CONFIG) this.#life.writeConfig(offset - MMIO_CONFIG, data)
-    else this.#register('write', offset, data)?.write?.(load32(data))
+    if (offset >= MMIO_CONFIG) {
+      this.#life.writeConfig(offset - MMIO_CONFIG, data)
+      this.#page?.show()
+      return
+    }
+    const register = this.#register('write', offset, data)
+    if (register === undefined) return
+    register.write?.(load32(data))
+    if (register.name === 'Status') this.#page?.show()
+    else for (const name of CHANGED_BY[register.name] ?? []) this.#page?.showRegister(name)
   }
 
   save(): TransportState {
@@ -91,6 +130,7 @@ class Transport implements MmioTransport {
     this.#deviceFeaturesSel = saved.integer('deviceFeaturesSel', 0xffffffff)
     this.#driverFeaturesSel = saved.integer('driverFeaturesSel', 0xffffffff)
     this.#queueSel = saved.integer('queueSel', 0xffffffff)
+    this.#page?.show()
   }
 
   /** The register at `offset`, if it can be accessed so: 32 bits, aligned (§4.2.2.2), and in this direction. */

@@ -8,6 +8,7 @@ import { type ChainLimits, readChain } from './descriptors.ts'
 import type { DeviceQueue, QueueSpec } from './device.ts'
 import { DriverError } from './driver-error.ts'
 import type { GuestViews } from './guest-views.ts'
+import { type Clock, RateLimiter } from './rate-limiter.ts'
 import { mapRingAreas, type QueueSetup, type RingAreas } from './ring-areas.ts'
 import { hex, type Json, SavedFields } from './saved-state.ts'
 
@@ -27,6 +28,15 @@ export interface Budget {
   readonly bytes: number
 }
 
+/** What a queue asks of whoever it belongs to. */
+export interface QueueOwner {
+  /** A chain was given back. */
+  used(): void
+  /** The queue's rate lets chains pass again. */
+  ready(index: number): void
+  readonly clock: Clock
+}
+
 export class VirtQueue implements DeviceQueue, ChainOwner {
   readonly index: number
   readonly name: string
@@ -35,7 +45,8 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   readonly setup: QueueSetup
   readonly #views: GuestViews
   readonly #maxChainBytes: number
-  readonly #onUsed: () => void
+  readonly #owner: QueueOwner
+  readonly #limiter: RateLimiter | undefined
 
   #areas: RingAreas | undefined
   #limits: ChainLimits
@@ -50,11 +61,12 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   #publishedUsed = 0
   #chainsLeft = 0
   #bytesLeft = 0
+  #limited = false
   /** Heads in flight when the queue was saved: handed out again before anything new. */
   #again: number[] = []
 
-  constructor(index: number, spec: QueueSpec, views: GuestViews, onUsed: () => void) {
-    const { name, maxSize, maxChainBytes = DEFAULT_MAX_CHAIN_BYTES } = spec
+  constructor(index: number, spec: QueueSpec, views: GuestViews, owner: QueueOwner) {
+    const { name, maxSize, maxChainBytes = DEFAULT_MAX_CHAIN_BYTES, rate } = spec
     if (maxSize < 1 || maxSize > MAX_SIZE || (maxSize & (maxSize - 1)) !== 0)
       throw new BugError(`Cannot offer ${name}: a maximum size of ${maxSize} is not a power of two up to ${MAX_SIZE}.`)
     this.index = index
@@ -63,12 +75,17 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
     this.setup = { size: maxSize, descriptors: 0n, available: 0n, used: 0n }
     this.#views = views
     this.#maxChainBytes = maxChainBytes
-    this.#onUsed = onUsed
+    this.#owner = owner
+    this.#limiter = rate && new RateLimiter(rate, owner.clock, () => owner.ready(index))
     this.#limits = { maxBytes: maxChainBytes, indirect: false }
   }
 
   get ready(): boolean {
     return this.#areas !== undefined
+  }
+
+  get size(): number {
+    return this.setup.size
   }
 
   get waiting(): number {
@@ -100,6 +117,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
     this.#taken = this.#sequence = 0
     this.#nextAvailable = this.#seenAvailable = this.#nextUsed = this.#publishedUsed = 0
     this.#chainsLeft = this.#bytesLeft = 0
+    this.#limiter?.stop()
   }
 
   reset(): void {
@@ -107,8 +125,9 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
     Object.assign(this.setup, { size: this.maxSize, descriptors: 0n, available: 0n, used: 0n })
   }
 
-  /** Lets the device take chains until `endTurn`. */
-  beginTurn(budget: Budget): void {
+  /** Lets the device take chains until `endTurn`, as fast as they come unless `limited` by their rate. */
+  beginTurn(budget: Budget, limited = true): void {
+    this.#limited = limited && this.#limiter !== undefined
     this.#chainsLeft = Math.min(budget.chains, this.setup.size)
     this.#bytesLeft = budget.bytes
   }
@@ -123,6 +142,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   next(): Chain | undefined {
     const areas = this.#areas
     if (areas === undefined || this.#chainsLeft === 0 || this.#bytesLeft <= 0) return undefined
+    if (this.#limited && this.waiting > 0 && !this.#limiter!.ready()) return undefined
     const head = this.#again.length > 0 ? this.#again.shift()! : this.#takeHead(areas)
     if (head === undefined) return undefined
     const chain = this.#chains[head]
@@ -133,7 +153,9 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
     this.#taken++
     readChain(this.#views, areas, this.#limits, chain)
     this.#chainsLeft--
-    this.#bytesLeft -= chain.readableBytes + chain.writableBytes
+    const bytes = chain.readableBytes + chain.writableBytes
+    this.#bytesLeft -= bytes
+    this.#limiter?.take(bytes)
     return chain
   }
 
@@ -145,7 +167,8 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
     areas.usedElements.setUint32(at + 4, written, true)
     this.#nextUsed = (this.#nextUsed + 1) & 0xffff
     this.#taken--
-    this.#onUsed()
+    this.#limiter?.giveBack(chain.writableBytes - written)
+    this.#owner.used()
   }
 
   /** Makes what was given back visible to the driver. @returns whether the driver wants an interrupt for it. */
@@ -175,6 +198,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
       nextUsed: this.#nextUsed,
       publishedUsed: this.#publishedUsed,
       inFlight: [...taken.map(({ head }) => head), ...this.#again],
+      ...(this.#limiter && { rate: this.#limiter.save() }),
     }
   }
 
@@ -182,6 +206,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   restore(state: Json | undefined, features: { indirect: boolean; eventIdx: boolean }): void {
     const saved = new SavedFields(`queue ${this.name}`, state)
     this.reset()
+    this.#limiter?.restore(saved.optional('rate'))
     this.setup.size = saved.integer('size', 0xffffffff)
     this.setup.descriptors = saved.u64('descriptors')
     this.setup.available = saved.u64('available')

@@ -63,12 +63,16 @@ export const INTERRUPT_USED_BUFFER = 1
 export const INTERRUPT_CONFIG_CHANGE = 2
 
 /**
- * Registers whose writes take effect only with a later access that leaves the guest (QueueReady with Status, the
- * selectors with a read): a transport may collect these writes and deliver them, in order, before that access.
+ * Registers whose writes take effect only with a later write that leaves the guest (QueueNum with QueueReady,
+ * DriverFeatures with Status), or for InterruptACK with the device's next interrupt: whoever carries the accesses may
+ * collect these writes and deliver them, in order, before that. An interrupt then costs the guest no exit for being
+ * acknowledged. All others change what is read next, without an access that could deliver them first when the guest
+ * reads a page (register-page.ts).
  */
 export const DEFERRABLE_WRITES = [
-  { from: 'DeviceFeaturesSel', to: 'DriverFeaturesSel' },
-  { from: 'QueueSel', to: 'QueueReady' },
+  { from: 'DriverFeatures', to: 'DriverFeaturesSel' },
+  { from: 'QueueNum', to: 'QueueNum' },
+  { from: 'InterruptACK', to: 'InterruptACK' },
   { from: 'QueueDescLow', to: 'QueueDeviceHigh' },
 ].map(({ from, to }) => ({
   offset: MMIO_OFFSET[from as RegisterName],

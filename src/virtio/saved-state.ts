@@ -67,6 +67,11 @@ export class SavedFields {
     return value
   }
 
+  /** The same of a field that need not be there. */
+  optional(name: string): Json | undefined {
+    return this.#fields[name]
+  }
+
   #wrong(name: string, expected: string): HostError {
     return new HostError(`Cannot restore ${this.#owner}: "${name}" of its saved state is not ${expected}.`, {
       hint: 'The snapshot is damaged or was written by another version.',

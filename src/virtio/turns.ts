@@ -20,6 +20,7 @@ export class Turns {
   readonly #waiting: number[] = []
   readonly #again: number[] = []
   #running = false
+  #held = false
   #deferred = false
   /** Changes when everything waiting is dropped. */
   #epoch = 0
@@ -38,7 +39,7 @@ export class Turns {
   }
 
   run(): void {
-    if (this.#running) return
+    if (this.#running || this.#held) return
     this.#running = true
     try {
       for (let turn = 0; turn < RUN_TURNS && this.#waiting.length > 0; turn++) {
@@ -59,6 +60,17 @@ export class Turns {
       for (const index of this.#again.splice(0)) this.add(index)
       this.run()
     }
+  }
+
+  /** From here on turns wait, until `release`. */
+  hold(): void {
+    this.#held = true
+  }
+
+  release(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.runLater()
   }
 
   clear(): void {

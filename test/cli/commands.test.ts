@@ -57,7 +57,7 @@ test('every command has its own help, with examples', async (t) => {
 test('no example of the help is broken into lines', async (t) => {
   const cloister = commandLine(t)
   for (const { name, examples } of COMMAND_TABLE) {
-    const { stdout } = await cloister([name, '--help'])
+    const { stdout } = await cloister([...name.split(' '), '--help'])
     for (const [line, what] of examples) t.regex(stdout, new RegExp(`^  ${escaped(line)} +${escaped(what)}$`, 'm'))
   }
 })

@@ -7,7 +7,10 @@ import { quickParse } from '../../src/cli/quick-parse.ts'
 
 const INSTANCES: readonly Candidate[] = [{ word: 'web' }, { word: 'db' }]
 
-const offer = (...words: string[]) => complete(words, { commands: COMMANDS, instances: () => INSTANCES })
+const NETWORKS: readonly Candidate[] = [{ word: 'n1' }, { word: 'n2' }]
+
+const offer = (...words: string[]) =>
+  complete(words, { commands: COMMANDS, instances: () => INSTANCES, networks: () => NETWORKS })
 const offered = (...words: string[]): string[] => offer(...words).candidates.map(({ word }) => word)
 
 test('the first word is a command, or an option of cloister itself', (t) => {
@@ -15,6 +18,20 @@ test('the first word is a command, or an option of cloister itself', (t) => {
   t.true(offered('').includes('run'))
   t.deepEqual(offered('--v'), ['--version'])
   t.deepEqual(offered('nonsense', ''), [])
+})
+
+test('a command of two words is offered word by word', (t) => {
+  t.deepEqual(offered('net'), ['network'])
+  t.deepEqual(offered('network', ''), ['create', 'ls', 'inspect', 'rm'])
+  t.deepEqual(offered('network', 'create', '--sub'), ['--subnet'])
+  t.deepEqual(offered('network', 'nonsense', ''), [])
+})
+
+test('names of networks are offered where one is wanted', (t) => {
+  t.deepEqual(offered('network', 'rm', 'n1', ''), ['n2'])
+  t.deepEqual(offered('run', '--net', 'n'), ['n1', 'n2'])
+  t.deepEqual(offered('run', '--network', 'n2'), ['n2'])
+  t.deepEqual(offered('network', 'create', ''), [])
 })
 
 test('nothing offers what is hidden', (t) => {

@@ -1,6 +1,7 @@
 /** The words of the command table: one voice, and examples that can be typed. */
 import test from 'ava'
 import { COMMANDS } from '../../src/cli/command-table.ts'
+import { commandAt } from '../../src/cli/find-command.ts'
 import { fullParse } from '../../src/cli/full-parse.ts'
 import { commandHelp, overviewHelp } from '../../src/cli/help-text.ts'
 import { groupsOf } from '../../src/cli/overview.ts'
@@ -18,9 +19,9 @@ test('every command has examples, and each of them can be parsed', async (t) => 
       name,
     )
     for (const [line] of examples) {
-      for (const [word = '', ...args] of cloisterLines(line)) {
-        const command = SHOWN.find((candidate) => candidate.name === word)
-        if (command) await t.notThrowsAsync(fullParse(command, args), line)
+      for (const words of cloisterLines(line)) {
+        const found = commandAt(words)
+        if (found) await t.notThrowsAsync(fullParse(found.command, found.rest), line)
         else t.fail(line)
       }
     }
@@ -40,7 +41,8 @@ test('descriptions begin with a capital verb and have no full stop; those of opt
 test('values are named in capitals, or spelled out where only a few letters are free', (t) => {
   for (const { name, options } of SHOWN) {
     for (const { name: option, value } of options) {
-      if (value !== undefined) t.regex(value, /^[A-Z]+$|^K\[=V\]$|^exits\[:FILE\]$/, `${name} --${option}`)
+      if (value !== undefined)
+        t.regex(value, /^[A-Z]+$|^K\[=V\]$|^[A-Za-z]+\[[:=|\w]+\]$|^NETWORK\|tap:NAME\|none$/, `${name} --${option}`)
     }
   }
 })
@@ -76,6 +78,31 @@ test('words of other engines lead to ours, and what is not there says what is', 
     const { status, stderr } = await cloister([word, 'x'])
     t.is(status, 125)
     t.regex(stderr, hint)
+  }
+})
+
+test('a command of two words is found by both; the first alone lists them, and a wrong second one leads to them', async (t) => {
+  const cloister = commandLine(t)
+  const { status, stdout } = await cloister(['network'])
+  t.is(status, 0)
+  for (const name of ['create', 'ls', 'inspect', 'rm']) t.regex(stdout, new RegExp(`^  cloister network ${name} `, 'm'))
+  for (const words of [
+    ['network', '--help'],
+    ['help', 'network'],
+    ['--help', 'network'],
+  ])
+    t.is((await cloister(words)).stdout, stdout)
+  const own = await cloister(['network', 'create', '--help'])
+  t.regex(own.stdout, /^cloister network create \[OPTIONS\] NAME\n/)
+  t.deepEqual(await cloister(['help', 'network', 'create']), own)
+  for (const [word, hint] of [
+    ['remove', /Did you mean "cloister network rm"/],
+    ['lss', /Did you mean "cloister network ls"/],
+    ['connect', /There are: network create, network ls, network inspect, network rm\./],
+  ] as const) {
+    const wrong = await cloister(['network', word, 'x'])
+    t.is(wrong.status, 125)
+    t.regex(wrong.stderr, hint)
   }
 })
 

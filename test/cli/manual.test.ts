@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import anyTest, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { COMMANDS } from '../../src/cli/command-table.ts'
-import { commandPage, overviewPage } from '../../src/cli/manual.ts'
+import { commandPage, overviewPage, pageName } from '../../src/cli/manual.ts'
 import { argument, block, text } from '../../src/cli/mdoc.ts'
 import { commandLine } from '../helpers/cli.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
@@ -57,7 +57,7 @@ test('every command has a page, and every page all options and examples of its c
       if (short !== undefined) t.regex(page, new RegExp(`^\\.It Fl ${short} `, 'm'))
     }
     for (const [line] of command.examples) t.true(page.includes(`\n${line}\n`), line)
-    t.true(overviewPage(COMMANDS).includes(`.It Xr cloister\\-${command.name} 1\n`))
+    t.true(overviewPage(COMMANDS).includes(`.It Xr ${pageName(command).replaceAll('-', '\\-')} 1\n`))
   }
 })
 
@@ -84,7 +84,7 @@ test('help --man prints a page, and with --output writes them all', async (t) =>
   const { status, stdout: written } = await cloister(['help', '--man', '--output', directory])
   t.is(status, 0)
   const files = readdirSync(directory)
-  t.deepEqual(files.sort(), ['cloister.1', ...SHOWN.map(({ name }) => `cloister-${name}.1`)].sort())
+  t.deepEqual(files.sort(), ['cloister.1', ...SHOWN.map(({ name }) => `cloister-${name.replace(' ', '-')}.1`)].sort())
   t.is(written.trim().split('\n').length, files.length)
   t.is(readFileSync(join(directory, 'cloister-run.1'), 'utf8'), stdout)
 })

@@ -77,14 +77,25 @@ test('what follows an option that takes a value is the value, also when it begin
 test('what docker has and run has not yet is called that, not unknown', async (t) => {
   for (const [word, hint] of [
     ['-v', /no volumes/],
-    ['--network', /no networks/],
-    ['-t', /terminal/],
-    ['-it', /terminal/],
+    ['-p', /No port of the host leads inside yet/],
   ] as const) {
     const error = await t.throwsAsync(fullParse(run, [word, './p']), { instanceOf: UsageError })
     t.regex(error?.message ?? '', /is not there yet\.$/)
     t.regex((error as UsageError).hint ?? '', hint)
   }
+})
+
+test("--network is docker's spelling of --net", async (t) => {
+  for (const args of [
+    ['--network', 'n1', './p', '--network', 'n2'],
+    ['--network=n1', './p', '--network', 'n2'],
+    ['--net', 'n0', '--network', 'n1', './p', '--network', 'n2'],
+  ]) {
+    const expected = { options: { net: 'n1' }, operands: ['./p', '--network', 'n2'] }
+    t.deepEqual(quickParse(run, args), expected)
+    t.deepEqual(await fullParse(run, args), expected)
+  }
+  await t.throwsAsync(fullParse(run, ['--network']), { instanceOf: UsageError, message: /--net needs a value/ })
 })
 
 test('a value that is missing is asked for, an empty one is a value', async (t) => {

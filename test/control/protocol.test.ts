@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { parseRequest, REQUEST_MAX } from '../../src/control/protocol.ts'
 import { UsageError } from '../../src/errors.ts'
 
-const VERBS = ['signal', 'stop', 'kill', 'pause', 'resume', 'stats', 'wait', 'attach']
+const VERBS = ['signal', 'stop', 'kill', 'pause', 'resume', 'stats', 'update', 'wait', 'attach']
 
 /** What may stand in a field: the right thing now and then. */
 const field = fc.oneof(fc.integer({ min: -10, max: 100 }), fc.boolean(), fc.jsonValue())
@@ -14,6 +14,7 @@ const shaped = fc.record(
     graceMs: field,
     removed: field,
     input: field,
+    memoryBytes: field,
   },
   { requiredKeys: [] },
 )
@@ -27,6 +28,7 @@ test('whatever JSON arrives is a request with checked fields, or refused by a se
         if (request.verb === 'signal')
           return Number.isInteger(request.signo) && request.signo >= 1 && request.signo <= 64
         if (request.verb === 'stop') return Number.isInteger(request.graceMs) && request.graceMs >= 0
+        if (request.verb === 'update') return Number.isSafeInteger(request.memoryBytes) && request.memoryBytes > 0
         if (request.verb === 'kill') return typeof request.removed === 'boolean'
         if (request.verb === 'attach') return typeof request.input === 'boolean'
         return Object.keys(request).length === 1

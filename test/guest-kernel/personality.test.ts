@@ -1,5 +1,5 @@
 /**
- * The guest kernel's Linux half, compiled for the host with sanitizers. Every sentence of
+ * The guest kernel's Linux half, and what of its drivers can be, compiled for the host with sanitizers. Every sentence of
  * guest-kernel/tests/host/tests_*.c is a test here; then random system calls, ELF programs and archives.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
@@ -26,5 +26,8 @@ for (const seed of ['1', '2', '3', '4']) {
   test(`random system calls with hostile arguments never break the kernel (seed ${seed})`, (t) =>
     passes(t, 'fuzz', 'calls', seed, '50000'))
 }
+test('frames from a hostile wire are answered or dropped', (t) => passes(t, 'fuzz', 'net', '1', '100000'))
+test('what is read from a disk is what was written, whatever order its device works in, and failures are told', (t) =>
+  passes(t, 'fuzz-disk', '1', '600'))
 test('a damaged ELF program is run or refused with a reason', (t) => passes(t, 'fuzz', 'elf', '1', '400'))
 test('a damaged archive is unpacked or refused with a reason', (t) => passes(t, 'fuzz', 'cpio', '1', '400'))

@@ -196,3 +196,22 @@ test("a record that cannot be written keeps nobody waiting, and the status is st
   t.is(told.report, 'Cannot write down how "web" ended: ENOSPC.')
   t.deepEqual(await waiting, { result: told })
 })
+
+test('an update of memory reaches the instance and is noted; what is refused is not, and after the end all is', async (t) => {
+  const asked: number[] = []
+  const { answer, claim } = held({
+    setMemory: async (bytes) => {
+      if (bytes === 1) throw new UsageError('Cannot.')
+      asked.push(bytes)
+    },
+  })
+  t.deepEqual(await answer({ verb: 'update', memoryBytes: 5000 }), {})
+  await t.throwsAsync(answer({ verb: 'update', memoryBytes: 1 }), { message: 'Cannot.' })
+  await answer(KILL)
+  await t.throwsAsync(answer({ verb: 'update', memoryBytes: 6000 }), { message: /it has just ended/ })
+  t.deepEqual(asked, [5000])
+  t.deepEqual(
+    claim.notes.filter((note) => note === 'update'),
+    ['update'],
+  )
+})

@@ -124,3 +124,27 @@ test('where there is no freezer, or no such group, freezing is refused and thawi
     await t.throwsAsync(freezer.freeze(), { message: /^Cannot freeze the control group \/g: / })
   }
 })
+
+test('a memory limit is set in version 1 with that of memory and swap together, where the kernel counts it', (t) => {
+  const memory = { 'memory.limit_in_bytes': '67108864\n', 'memory.memsw.limit_in_bytes': '67108864\n' }
+  for (const bytes of [134_217_728, 33_554_432]) {
+    const root = temporaryDirectory(t)
+    write(join(root, 'cloister-x'), memory)
+    const layout: CgroupLayout = { kind: 'v1', mounts: [{ version: 1, mountPoint: root, controllers: ['memory'] }] }
+    const cgroup = instanceCgroup(layout, { key: 'x' })
+    cgroup.setMemoryLimit(bytes)
+    t.is(cgroup.limits().memoryBytes, bytes)
+    t.is(readFileSync(join(root, 'cloister-x/memory.memsw.limit_in_bytes'), 'utf8').trim(), String(bytes))
+  }
+  const unswapped = version1(t, { memory: { 'memory.limit_in_bytes': '67108864\n' } })
+  t.notThrows(() => unswapped.setMemoryLimit(134_217_728))
+})
+
+test('a memory limit is set in version 2, and refused with the reason where there is none', (t) => {
+  const cgroup = version2(t, { 'memory.max': 'max\n' })
+  cgroup.setMemoryLimit(1 << 26)
+  t.is(cgroup.limits().memoryBytes, 1 << 26)
+  t.throws(() => version2(t, {}).setMemoryLimit(1 << 26), { name: 'HostError', message: /memory\.max gave ENOENT/ })
+  const none = instanceCgroup({ kind: 'none', mounts: [] }, { key: 'x' })
+  t.throws(() => none.setMemoryLimit(1 << 26), { name: 'HostError', message: /no memory controller/ })
+})

@@ -105,7 +105,9 @@ function loseOwner(store: InstanceStore, root: string, name: string): void {
 test('an instance whose process died is found, and settled as crashed', (t) => {
   const { store, root } = emptyStore(t)
   store.claim(request('alive'))
-  store.claim(request('web'))
+  const { directory } = store.claim(request('web'))
+  const sockets = ['control.sock', 'vsock.sock'].map((socket) => join(directory, socket))
+  for (const socket of sockets) writeFileSync(socket, '')
   loseOwner(store, root, 'web')
   for (const quick of [true, false])
     t.deepEqual(
@@ -114,6 +116,7 @@ test('an instance whose process died is found, and settled as crashed', (t) => {
     )
   for (const orphan of store.orphans()) store.settle(orphan)
   t.is(store.read('web')?.state.status, 'crashed')
+  for (const socket of sockets) t.false(existsSync(socket))
   t.deepEqual(store.orphans(), [])
   t.is(store.read('alive')?.state.status, 'running')
 })

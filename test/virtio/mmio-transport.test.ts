@@ -1,7 +1,7 @@
 import test from 'ava'
 import { HostError } from '../../src/errors.ts'
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from '../../src/virtio/device.ts'
-import { MMIO_OFFSET, MMIO_REGISTERS } from '../../src/virtio/registers.ts'
+import { INTERRUPT_USED_BUFFER, MMIO_OFFSET, MMIO_REGISTERS } from '../../src/virtio/registers.ts'
 import type { JsonObject } from '../../src/virtio/saved-state.ts'
 import { DriverQueue } from '../helpers/driver-queue.ts'
 import { HIGH } from '../helpers/guarded-memory.ts'
@@ -499,4 +499,23 @@ test('only DRIVER_OK and no mistake since make a restored device active', (t) =>
   t.is(other.status, ACKNOWLEDGE | DRIVER)
   t.false(probe.calls.includes('activate'))
   t.is(other.status & DRIVER_OK, 0)
+})
+
+test('an acknowledgement that was kept back does not take away the bit of a later interrupt', (t) => {
+  const { probe, driver, queue } = started()
+  queue.post({ gpa: DATA, length: 4, write: true })
+  driver.kick(0)
+  driver.writeKeptBack('InterruptACK', INTERRUPT_USED_BUFFER)
+  probe.chains[0]!.complete(4)
+  t.is(driver.interrupts, 1)
+  t.is(driver.read('InterruptStatus'), INTERRUPT_USED_BUFFER)
+})
+
+test('a saved device has heard of every write that was kept back', (t) => {
+  const { probe, driver, queue } = started()
+  queue.post({ gpa: DATA, length: 4, write: true })
+  driver.kick(0)
+  probe.chains[0]!.complete(4)
+  driver.writeKeptBack('InterruptACK', INTERRUPT_USED_BUFFER)
+  t.is(driver.transport.save().interruptStatus, 0)
 })

@@ -3,6 +3,7 @@ import { BugError } from '../../src/errors.ts'
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from '../../src/virtio/device.ts'
 import { GuestViews } from '../../src/virtio/guest-views.ts'
 import { VirtQueue } from '../../src/virtio/queue.ts'
+import { steadyClock } from '../../src/virtio/rate-limiter.ts'
 import { createGuardedMemory, HIGH } from '../helpers/guarded-memory.ts'
 import { ALL_RING_FEATURES, MmioDriver } from '../helpers/mmio-driver.ts'
 import { createProbeDevice, type ProbeOptions } from '../helpers/probe-device.ts'
@@ -155,8 +156,9 @@ test('chains completed in one run cost the driver one interrupt', (t) => {
 
 test('a queue that offers a size no driver could use is our own mistake', (t) => {
   const views = new GuestViews(createGuardedMemory().memory)
+  const owner = { used: () => {}, ready: () => {}, clock: steadyClock }
   for (const maxSize of [0, 3, 2048])
-    t.throws(() => new VirtQueue(0, { name: 'q', maxSize }, views, () => {}), { instanceOf: BugError })
+    t.throws(() => new VirtQueue(0, { name: 'q', maxSize }, views, owner), { instanceOf: BugError })
 })
 
 // --- hostile rings and descriptors ---

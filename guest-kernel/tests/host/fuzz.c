@@ -1,7 +1,8 @@
 /*
  * Random input, from a seed so that it can be replayed. `fuzz calls SEED COUNT` makes system calls with hostile
- * arguments in one kernel; `fuzz elf` and `fuzz cpio` boot COUNT kernels with a damaged program or archive. Whatever
- * comes in, the kernel answers: it never faults (the sanitizers see to it) and never breaks an invariant (a panic).
+ * arguments in one kernel; `fuzz net` puts frames on the wire of one; `fuzz elf` and `fuzz cpio` boot COUNT kernels with a
+ * damaged program or archive. Whatever comes in, the kernel answers: it never faults (the sanitizers see to it) and never
+ * breaks an invariant (a panic).
  */
 #include <elf.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../net/stack.h"
 #include "../../personality/syscall.h"
 #include "fixture.h"
 
@@ -75,7 +77,7 @@ static uint64_t argument(void) {
 static void fill_memory(void) {
   static const char *const paths[] = {
     "/etc/motd", "/etc/link", "/", ".", "..", "/proc/self/fd/3", "/dev/zero", "/dev/urandom", "/empty", "/a/b/../c", "x",
-    "y", "/tmp/x", "/tmp", "/proc/1/maps", "/proc/self/exe", "/dev/stdin", "fifo", "d", "d/e", "",
+    "y", "/tmp/x", "/tmp", "/proc/1/maps", "/proc/self/exe", "/dev/stdin", "/dev/vda", "/dev/vdb", "fifo", "d", "d/e", "",
   };
   for (size_t i = 0; i < SLOTS; i++) {
     uint8_t *at = memory + i * SLOT_BYTES;
@@ -129,6 +131,9 @@ static int panicked(uint64_t round, long call) {
 static int fuzz_calls(uint64_t count) {
   if (fixture_boot(MEMORY, fixture_tree) != ENTERED || !take_memory()) return 1;
   uint64_t home = shim.stack;
+  const uint64_t raw[6] = {2, 3, 1}, datagram[6] = {2, 2, 1};
+  shim_call(SYS_socket, raw);
+  shim_call(SYS_socket, datagram);
   for (uint64_t i = 0; i < count; i++) {
     if (i % 16 == 0) {
       if (!take_memory()) return 0; /* the program has filled the machine */
@@ -220,11 +225,74 @@ static int fuzz_cpio(uint64_t count) {
   return 0;
 }
 
+/* --- the network --- */
+
+static void take_frame(const void *frame, size_t length) {
+  volatile uint8_t touch = length ? ((const uint8_t *)frame)[length - 1] : 0;
+  if (length > FRAME_MAX) abort();
+  (void)touch;
+}
+
+static size_t mostly_sound_frame(uint8_t frame[FRAME_MAX]) {
+  static const uint8_t arp[] = {255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 9, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 9,
+                                10, 77, 0, 7, 0, 0, 0, 0, 0, 0, 10, 77, 0, 2};
+  static const uint8_t echo[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0, 0x45, 0, 0, 84, 0, 0, 0, 0, 64, 1, 0, 0,
+                                 10, 77, 0, 7, 10, 77, 0, 2, 8, 0, 0, 0, 0, 5, 0, 1};
+  bool is_echo = draw() % 2;
+  size_t length = is_echo ? draw() % 4 ? 98 : draw() % (FRAME_MAX + 1) : sizeof arp;
+  for (size_t i = 0; i < FRAME_MAX; i++) frame[i] = (uint8_t)draw();
+  if (is_echo) memcpy(frame, echo, sizeof echo);
+  else memcpy(frame, arp, sizeof arp);
+  for (uint64_t i = draw() % 4; i > 0; i--) frame[12 + draw() % 40] = (uint8_t)draw();
+  if (is_echo && draw() % 8) { /* checksums that let the damage through */
+    size_t header = (frame[14] & 15u) * 4u, total = (size_t)frame[16] << 8 | frame[17];
+    memset(frame + 24, 0, 2);
+    uint16_t sum = checksum(frame + 14, header);
+    memcpy(frame + 24, &sum, 2);
+    if (header >= 20 && header + 8 <= total && total <= FRAME_MAX - 14) {
+      memset(frame + 14 + header + 2, 0, 2);
+      sum = checksum(frame + 14 + header, total - header);
+      memcpy(frame + 14 + header + 2, &sum, 2);
+    }
+  }
+  return draw() % 4 ? length : draw() % (length + 1);
+}
+
+/* Frames from a hostile wire, and text after ip= on a hostile command line. */
+static int fuzz_net(uint64_t count) {
+  if (fixture_boot(MEMORY, fixture_tree) != ENTERED || !take_memory()) return 1;
+  const uint64_t raw[6] = {2, 3, 1}, datagram[6] = {2, 2, 1};
+  uint64_t fd = (uint64_t)shim_call(SYS_socket, raw);
+  shim_call(SYS_socket, datagram);
+  net_link = (struct net_link){.transmit = take_frame, .mac = {2, 0, 0, 0, 0, 1}, .mtu = 1500};
+  for (uint64_t i = 0; i < count; i++) {
+    static const char letters[] = "0123456789.:: offdhcp";
+    uint8_t frame[FRAME_MAX], *exact;
+    struct net_settings settings;
+    char *text = strdup("10.77.0.2::10.77.0.1:255.255.255.0:box:eth0:off");
+    for (uint64_t j = draw() % 6; j > 0; j--) text[draw() % 46] = CHOOSE(letters);
+    if (net_settings_parse(text, &settings) && draw() % 2) net_settings = settings;
+    if (draw() % 2) net_settings_parse("10.77.0.2::10.77.0.1:255.255.255.0", &net_settings);
+    free(text);
+
+    size_t length = mostly_sound_frame(frame);
+    exact = malloc(length ? length : 1);
+    memcpy(exact, frame, length);
+    net_frame_arrived(exact, length);
+    free(exact);
+    const uint64_t receive[6] = {fd + draw() % 2, (uintptr_t)memory, draw() % 2048, 0x40};
+    shim_call(SYS_recvfrom, receive);
+    if (panicked(i, SYS_recvfrom)) return 1;
+  }
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc != 4) return 2;
   state = strtoull(argv[2], NULL, 0) * 2 + 1;
   uint64_t count = strtoull(argv[3], NULL, 0);
   if (!strcmp(argv[1], "calls")) return fuzz_calls(count);
+  if (!strcmp(argv[1], "net")) return fuzz_net(count);
   if (!strcmp(argv[1], "elf")) return fuzz_elf(count);
   return strcmp(argv[1], "cpio") ? 2 : fuzz_cpio(count);
 }

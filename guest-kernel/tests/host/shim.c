@@ -108,17 +108,60 @@ ssize_t platform_stream_read(void *bytes, size_t count, bool block) {
   return (ssize_t)count;
 }
 
-bool platform_stream_readable(void) { return true; }
+bool platform_stream_readable(void) { return shim.input_length || !shim.input_open; }
+
+void platform_watch_input(void) {}
 
 uint64_t platform_monotonic_ns(void) { return shim.monotonic_ns += 1000; }
 uint64_t platform_realtime_ns(void) { return platform_monotonic_ns() + 1700000000000000000u; }
 
-int platform_sleep_until(uint64_t deadline_ns, bool wake_on_stdin) {
+int platform_sleep_until(uint64_t deadline_ns, unsigned wake) {
   if (personality_signal_pending()) return -4;
-  if (wake_on_stdin) return 0;
+  if ((wake & WAKE_STDIN && platform_stream_readable()) || (wake & WAKE_PACKET && personality_packet_news())) return 0;
   if (deadline_ns == UINT64_MAX || ++sleeps > 10000) leave(SLEPT_FOR_EVER);
   if (deadline_ns > shim.monotonic_ns) shim.monotonic_ns = deadline_ns;
   return 0;
+}
+
+unsigned platform_disk_count(void) { return 2; }
+
+const struct disk_facts *platform_disk(unsigned disk) {
+  static const struct disk_facts facts[] = {{SHIM_DISK_BYTES, 512, false}, {SHIM_DISK_BYTES, 512, true}};
+  return disk < 2 ? &facts[disk] : NULL;
+}
+
+/* How much of a transfer lies on the disk. */
+static size_t on_disk(unsigned disk, size_t count, uint64_t offset) {
+  if (disk >= 2) abort();
+  if (offset >= SHIM_DISK_BYTES) return 0;
+  return count < SHIM_DISK_BYTES - offset ? count : SHIM_DISK_BYTES - offset;
+}
+
+ssize_t platform_disk_read(unsigned disk, void *bytes, size_t count, uint64_t offset, bool direct) {
+  (void)direct;
+  if (shim.disk_fails) return -5;
+  count = on_disk(disk, count, offset);
+  memcpy(bytes, shim.disks[disk] + offset, count);
+  return (ssize_t)count;
+}
+
+ssize_t platform_disk_write(unsigned disk, const void *bytes, size_t count, uint64_t offset, bool direct) {
+  (void)direct;
+  if (disk != 0) abort();
+  if (shim.disk_fails) return -5;
+  count = on_disk(disk, count, offset);
+  memcpy(shim.disks[disk] + offset, bytes, count);
+  return (ssize_t)count;
+}
+
+int platform_disk_flush(unsigned disk) {
+  if (disk != 0) abort();
+  shim.disk_flushes++;
+  return shim.disk_fails ? -5 : 0;
+}
+
+void platform_disk_forget(unsigned disk) {
+  if (disk >= 2) abort();
 }
 
 void platform_set_alarm(uint64_t deadline_ns) { (void)deadline_ns; }

@@ -12,6 +12,8 @@
 /* How the kernel left, instead of returning: platform_exit(), platform_panic(), or a sleep that nothing would end. */
 enum departure { STAYED, ENTERED, EXITED, SLEPT_FOR_EVER, PANICKED };
 
+#define SHIM_DISK_BYTES (256ul << 10)
+
 struct shim {
   jmp_buf back;
   enum departure departure;
@@ -20,11 +22,15 @@ struct shim {
   uint64_t monotonic_ns; /* moves by one microsecond a look, and by sleeping */
   const char *input;
   size_t input_length;
-  uint8_t output[1 << 20];
+  bool input_open; /* more may be typed: nothing there is not the end */
+  _Alignas(16) uint8_t output[1 << 20];
   size_t output_length;
   char log[1 << 16];
   size_t log_length;
   struct program_args args;
+  uint8_t disks[2][SHIM_DISK_BYTES]; /* /dev/vda, and /dev/vdb that cannot be written */
+  unsigned disk_flushes;
+  bool disk_fails;
 };
 extern struct shim shim;
 

@@ -4,24 +4,24 @@ import { join } from 'node:path'
 import { pathFault, UsageError } from '../../errors.ts'
 import { type Command, type CommandContext, flag, text } from '../command.ts'
 import { COMMANDS } from '../command-table.ts'
-import { commandNamed } from '../find-command.ts'
+import { requireCommandAt } from '../find-command.ts'
 import { print } from '../terminal.ts'
 
 export async function run({ arguments: parsed }: CommandContext): Promise<number> {
-  const [name] = parsed.operands
-  const command = name === undefined ? undefined : commandNamed(name)
+  const { operands } = parsed
   const directory = text(parsed, 'output')
   if (!flag(parsed, 'man')) {
     if (directory !== undefined) throw misplaced('--output goes with --man')
-    const { commandHelp, overviewHelp } = await import('../help-text.ts')
-    print(command ? commandHelp(command) : overviewHelp(COMMANDS))
+    const { helpFor } = await import('../help-text.ts')
+    print(helpFor(operands))
     return 0
   }
-  const { commandPage, overviewPage } = await import('../manual.ts')
+  const command = operands.length === 0 ? undefined : requireCommandAt(operands).command
+  const { commandPage, overviewPage, pageName } = await import('../manual.ts')
   const page = (one: Command | undefined): string => (one ? commandPage(one) : overviewPage(COMMANDS))
   if (directory === undefined) print(page(command).trimEnd())
   else if (command) throw misplaced('--output writes the pages of all commands')
-  else writePages(directory, [undefined, ...COMMANDS.filter(({ hidden }) => !hidden)], page)
+  else writePages(directory, [undefined, ...COMMANDS.filter(({ hidden }) => !hidden)], { page, pageName })
   return 0
 }
 
@@ -31,12 +31,12 @@ const misplaced = (what: string): UsageError =>
 function writePages(
   directory: string,
   pages: readonly (Command | undefined)[],
-  page: (command: Command | undefined) => string,
+  { page, pageName }: { page: (command: Command | undefined) => string; pageName: (command: Command) => string },
 ): void {
   try {
     if (!existsSync(directory)) mkdirSync(directory)
     for (const one of pages) {
-      const path = join(directory, `cloister${one ? `-${one.name}` : ''}.1`)
+      const path = join(directory, `${one ? pageName(one) : 'cloister'}.1`)
       writeFileSync(path, page(one))
       print(path)
     }

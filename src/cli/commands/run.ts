@@ -7,6 +7,7 @@ import { loadLevel } from '../../levels.ts'
 import { parseLogLevel } from '../../log.ts'
 import { type CommandContext, flag, type ParsedArguments, text } from '../command.ts'
 import { catchEarlySignals, runInForeground } from '../foreground.ts'
+import { lendTerminal } from '../own-terminal.ts'
 import { writePhases } from '../phases-file.ts'
 import { parseDurationMs, parseSize } from '../quantities.ts'
 import { runRequest } from '../run-request.ts'
@@ -34,9 +35,14 @@ export async function run({ arguments: parsed, log, leaveBy }: CommandContext): 
     const stdio: Stdio = { ...(interactive ? { stdin: 0 } : {}), stdout: 1, stderr: 2 }
     const context = { directory: claimed.directory, stdio, log: log.child({ instance: claimed.name }) }
     const instance = level.create(claimed.spec, context)
-    const result = await runInForeground(instance, claimed, { interactive, early, ...limits })
-    writePhases(instance.phases)
-    return result
+    const terminal = claimed.spec.tty ? lendTerminal(interactive, (size) => instance.resize?.(size)) : undefined
+    try {
+      const result = await runInForeground(instance, claimed, { interactive, early, ...limits })
+      writePhases(instance.phases)
+      return result
+    } finally {
+      terminal?.giveBack()
+    }
   })
 }
 

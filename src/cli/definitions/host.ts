@@ -65,11 +65,12 @@ export const help: Command = {
   ],
   examples: [
     ['cloister help run', 'the same as cloister run --help'],
+    ['cloister help network create', 'of a command of two words'],
     ['cloister help --man run | man -l -', 'the manual page, without installing it'],
     ['cloister help --man --output /usr/local/share/man/man1', 'every manual page, where man looks for it'],
   ],
   stopsAtOperand: false,
-  operands: { min: 0, max: 1, completes: 'command' },
+  operands: { min: 0, max: 2, completes: 'command' },
   load: () => import('../commands/help.ts'),
 }
 

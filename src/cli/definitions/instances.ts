@@ -82,7 +82,8 @@ export const attach: Command = {
     ['cloister attach --no-signals web', 'watch it; Ctrl-C leaves it running'],
     ['echo hello | cloister attach upper', 'write to one that was started with -d -i'],
   ],
-  epilogue: 'It shows what is printed from now on; "cloister logs" has what was printed before.',
+  epilogue:
+    'From a terminal that it has (-t), Ctrl-P Ctrl-Q leads back, and it runs on.\nIt shows what is printed from now on; "cloister logs" has what was printed before.',
   stopsAtOperand: false,
   operands: NAMES(LIVE, 1),
   load: () => import('../commands/attach.ts'),
@@ -162,6 +163,29 @@ export const resume: Command = {
   load: () => import('../commands/resume.ts'),
 }
 
+export const update: Command = {
+  name: 'update',
+  usage: '--memory SIZE NAME...',
+  describe: 'Change what running instances may have of memory',
+  options: [
+    {
+      name: 'memory',
+      value: 'SIZE',
+      describe: 'Limit of a container; what a guest with a balloon is asked to live with',
+    },
+    ...COMMON_OPTIONS,
+  ],
+  examples: [
+    ['cloister update --memory 256M web', 'a container: at once'],
+    ['cloister update --memory 128M linux', 'a VM of --kernel: its guest gives the rest back, as far as it can'],
+  ],
+  epilogue:
+    'A VM gets no more than it was started with. A unikernel cannot be asked. "cloister stats --json" says how far it got.',
+  stopsAtOperand: false,
+  operands: NAMES(LIVE),
+  load: () => import('../commands/update.ts'),
+}
+
 export const stats: Command = {
   name: 'stats',
   usage: '[-f] [--json] [NAME...]',
@@ -196,7 +220,7 @@ export const events: Command = {
     ['cloister events --since 10m', 'what began, ended, crashed in the last ten minutes'],
     ['cloister events -f --json', 'as it happens, for a program to read'],
   ],
-  epilogue: 'Events: create, pause, resume, signal, exit, crash, remove.',
+  epilogue: 'Events: create, pause, resume, update, signal, exit, crash, remove.',
   stopsAtOperand: false,
   operands: { min: 0, max: Number.POSITIVE_INFINITY, completes: 'instance' },
   load: () => import('../commands/events.ts'),

@@ -5,7 +5,7 @@ import { SOURCE_NOTE } from './shared.ts'
 
 export const run: Command = {
   name: 'run',
-  usage: '[OPTIONS] SOURCE [--] [ARG...]  |  [OPTIONS] --rootfs DIR CMD [ARG...]',
+  usage: '[OPTIONS] SOURCE [--] [ARG...]  |  [OPTIONS] --rootfs DIR CMD [ARG...]  |  [OPTIONS] --kernel FILE',
   describe: 'Run a program, wait for it, and exit with its status',
   options: [
     {
@@ -27,7 +27,7 @@ export const run: Command = {
       completes: 'nothing',
     },
     { name: 'memory', value: 'SIZE', describe: 'Guest memory of a VM, limit of a container: 64M, 1G (default 128M)' },
-    { name: 'cpus', value: 'N', describe: 'Processors of a container (default 1); a unikernel has one' },
+    { name: 'cpus', value: 'N', describe: 'Processors (default 1); a unikernel on our own kernel has one' },
     {
       name: 'timeout',
       value: 'TIME',
@@ -35,18 +35,20 @@ export const run: Command = {
     },
     {
       name: 'disk',
-      value: 'FILE[:ro]',
+      value: 'FILE[:HOW]',
       many: true,
-      describe: 'Attach a raw disk image or block device as /dev/vda, the next as /dev/vdb (VMs)',
+      describe:
+        'Attach a raw image or block device as /dev/vda, the next as /dev/vdb (VMs); HOW: ro, cow (writes are thrown away), base=IMAGE; and bps=10M, iops=1000 for a limit',
     },
     {
       name: 'net',
+      alias: 'network',
       value: 'NETWORK|tap:NAME|none',
       describe: 'Attach it to a network of "cloister network", or a VM to a tap of yours (default none)',
-      completes: 'nothing',
+      completes: 'network',
     },
-    { name: 'kernel', value: 'FILE', describe: 'Guest kernel to boot instead of ours (VMs)' },
-    { name: 'initrd', value: 'FILE', describe: 'Initial RAM disk for the kernel of --kernel (VMs)' },
+    { name: 'kernel', value: 'FILE', describe: 'Guest kernel to boot instead of ours, bzImage or ELF (VMs)' },
+    { name: 'initrd', value: 'FILE', describe: 'Initial RAM disk for a --kernel that runs without SOURCE (VMs)' },
     { name: 'append', value: 'ARGS', describe: 'Add to the kernel command line (VMs)' },
     {
       name: 'trace',
@@ -71,11 +73,13 @@ export const run: Command = {
     ['cloister run --rootfs ./root --isolation container /bin/sh', 'a command of a root directory'],
     ['cloister run --timeout 2s --memory 64M ./prog', 'with limits'],
     ['cloister run -d --name web /bin/busybox sleep 600', 'in the background; see ps, logs, stats, stop'],
+    ['cloister run --disk data.img --disk base.img:cow ./prog', 'with disks: /dev/vda, and /dev/vdb for a while'],
     ['cloister run --trace exits /bin/busybox true', 'watch the VM exit'],
+    ['cloister run --kernel vmlinuz --initrd initrd.img --memory 512M', 'a Linux of yours, on its serial port'],
   ],
   epilogue: `${SOURCE_NOTE}\nOptions end at SOURCE: what follows belongs to the program. Exit status: the program's, 128+n for signal n,\n124 time limit, 125 Cloister failed or the guest died, 126 not executable, 127 not found, 137 out of memory.`,
   stopsAtOperand: true,
-  operands: { min: 1, max: Number.POSITIVE_INFINITY },
+  operands: { min: 1, max: Number.POSITIVE_INFINITY, orOption: 'kernel' },
   load: () => import('../commands/run.ts'),
 }
 
