@@ -10,6 +10,7 @@
 #include "platform.h"
 #include "stack.h"
 #include "string.h"
+#include "traps.h"
 #include "virtio-mmio.h"
 #include "virtqueue.h"
 
@@ -38,6 +39,7 @@ struct buffer {
 #define BUFFERS 64
 
 volatile uint8_t *net_registers;
+struct net_counts net_counts;
 static struct virtio_device device;
 static struct virtqueue receive = VIRTQUEUE(0, BUFFERS), transmit = VIRTQUEUE(1, BUFFERS); /* section 5.1.2 */
 static struct buffer received[BUFFERS], sent[BUFFERS];
@@ -56,16 +58,34 @@ static void configure(struct virtio_device *from) {
 
 static void post(unsigned id) { virtq_add(&receive, id, PA(&received[id]), sizeof(struct header) + FRAME_MAX, true); }
 
-static void send_frame(const void *frame, size_t length) {
+static void take_back_sent(void) {
   unsigned id;
   uint32_t unused;
   while (virtq_take(&transmit, &id, &unused)) free_buffers[free_count++] = (uint8_t)id;
-  if (!free_count || length > FRAME_MAX) return;
-  id = free_buffers[--free_count];
+}
+
+bool net_send(const void *frame, size_t length) {
+  take_back_sent();
+  if (!free_count || length > FRAME_MAX) return false;
+  const unsigned id = free_buffers[--free_count];
   sent[id].header = (struct header){0};
   memcpy(sent[id].frame, frame, length);
   virtq_add(&transmit, id, PA(&sent[id]), (uint32_t)(sizeof(struct header) + length), false);
   virtq_kick(&transmit);
+  net_counts.sent++;
+  return true;
+}
+
+static void send_frame(const void *frame, size_t length) { net_send(frame, length); }
+
+void net_wait_sent(unsigned left) {
+  for (take_back_sent(); transmit.in_flight > left; take_back_sent()) {
+    virtq_want_interrupt_after(&transmit, transmit.in_flight - left);
+    if (virtq_has_used(&transmit)) continue; /* done just before we asked */
+    wait_for_interrupt();
+    service_interrupts();
+  }
+  virtq_want_interrupt(&transmit, false);
 }
 
 void net_interrupted(void) {
@@ -76,6 +96,7 @@ void net_interrupted(void) {
   busy = true;
   while (virtq_take(&receive, &id, &length)) {
     if (length > sizeof received[id]) length = sizeof received[id];
+    net_counts.received++;
     if (length > sizeof(struct header)) net_frame_arrived(received[id].frame, length - sizeof(struct header));
     post(id);
   }

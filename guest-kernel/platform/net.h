@@ -2,6 +2,8 @@
 #ifndef CLOISTER_NET_H
 #define CLOISTER_NET_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 extern volatile uint8_t *net_registers; /* for interrupt.S */
@@ -9,5 +11,16 @@ extern volatile uint8_t *net_registers; /* for interrupt.S */
 void net_init(void);
 /* An interrupt came: takes the frames that arrived. */
 void net_interrupted(void);
+
+/* Frames since boot, whatever became of them. */
+struct net_counts {
+  uint64_t received, sent;
+};
+extern struct net_counts net_counts;
+
+/* For who waits rather than loses a frame. False: all buffers are under way. */
+bool net_send(const void *frame, size_t length);
+/* Halts until at most so many frames are under way. */
+void net_wait_sent(unsigned left);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Keeps a disk busy, for bench: arguments in fours, `read|write BYTES DEPTH REQUESTS`, so many requests of that size
- * with so many under way at once. Those of up to 64 KiB go to random places, larger ones one after the other. Each four
- * prints a line: what it was, and the nanoseconds that all of it took. A last argument `flush` flushes once.
+ * Keeps a disk busy, for bench: arguments in fours, `read|write BYTES DEPTH MS`, for so long requests of that size with
+ * so many under way at once. Those of up to 64 KiB go to random places, larger ones one after the other. Each four
+ * prints a line: what it was, how many requests were done, and the nanoseconds that all of them took.
  */
 #include "guest.h"
 
@@ -11,6 +11,7 @@
 #define DEPTH_MAX 32
 #define BYTES_MAX (1u << 20)
 #define RANDOM_MAX (64u << 10)
+#define NS_PER_MS 1000000ull
 
 static struct block_request requests[DEPTH_MAX];
 static uint64_t random_state = 88172645463325252u;
@@ -31,7 +32,7 @@ static unsigned number(const char *text) {
 
 struct load {
   enum block_type type;
-  unsigned bytes, depth, count;
+  unsigned bytes, depth, ms;
 };
 
 static void aim(struct block_request *request, const struct load *load, uint64_t nth) {
@@ -42,17 +43,18 @@ static void aim(struct block_request *request, const struct load *load, uint64_t
   request->length = load->bytes;
 }
 
-static bool run(const struct load *load, uint64_t *ns) {
-  bool fine = true;
+static bool run(const struct load *load, unsigned *done, uint64_t *ns) {
+  bool fine = true, over = false;
   unsigned sent = 0, busy = 0;
   bool used[DEPTH_MAX] = {false};
-  const uint64_t start = platform_monotonic_ns();
-  while (sent < load->count || busy) {
+  const uint64_t start = platform_monotonic_ns(), end = start + load->ms * NS_PER_MS;
+  while (!over || busy) {
+    over = over || platform_monotonic_ns() >= end;
     for (unsigned slot = 0; slot < load->depth; slot++) {
       struct block_request *request = &requests[slot];
       if (used[slot] && !request->done) continue;
       if (used[slot]) fine = !request->failed && fine, busy--;
-      used[slot] = sent < load->count;
+      used[slot] = !over;
       if (!used[slot]) continue;
       aim(request, load, sent++);
       busy++;
@@ -60,6 +62,7 @@ static bool run(const struct load *load, uint64_t *ns) {
     }
     if (busy) block_wait_any(0);
   }
+  *done = sent;
   *ns = platform_monotonic_ns() - start;
   return fine;
 }
@@ -77,11 +80,12 @@ void personality_main(void) {
   for (int i = 1; i + 3 < args.argc; i += 4) {
     const struct load load = {*args.argv[i] == 'w' ? BLOCK_WRITE : BLOCK_READ, number(args.argv[i + 1]),
                               number(args.argv[i + 2]), number(args.argv[i + 3])};
+    unsigned done = 0;
     uint64_t ns = 0;
     if (!load.bytes || load.bytes > BYTES_MAX || load.bytes % SECTOR_SIZE || !load.depth || load.depth > DEPTH_MAX)
       platform_panic("no such load");
-    fine = run(&load, &ns) && fine;
-    print("%s %u %u %u %lu\n", args.argv[i], load.bytes, load.depth, load.count, ns);
+    fine = run(&load, &done, &ns) && fine;
+    print("%s %u %u %u %lu\n", args.argv[i], load.bytes, load.depth, done, ns);
   }
   finish("block-load", fine);
 }

@@ -33,11 +33,19 @@ const ENOSYS = 38
 const CLONE_NEW_NAMESPACE = 0x7e02_0000
 
 /**
- * AF_UNIX, AF_INET, AF_INET6, AF_NETLINK. Any other would load a module of the host's that nobody here has a use for;
+ * AF_UNIX, AF_INET6, AF_NETLINK, and AF_INET below. Any other would load a module of the host's that nobody here has a use for;
  * AF_ALG reaches its cryptography, and AF_VSOCK leaves every network namespace.
  */
-const SOCKET_FAMILIES = [1, 2, 10, 16]
+const SOCKET_FAMILIES = [1, 10, 16]
 const AF_UNIX = 1
+const AF_INET = 2
+/**
+ * SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET. With SOCK_PACKET the kernel takes AF_INET for AF_PACKET, and CAP_NET_RAW
+ * would see whole frames and send any. packet(7)
+ */
+const INTERNET_TYPES = [1, 2, 3, 5]
+/** SOCK_NONBLOCK and SOCK_CLOEXEC lie above. */
+const SOCK_TYPE_MASK = 0xf
 
 /** PER_LINUX, PER_LINUX32, each with and without UNAME26, and the query. personality(2) */
 const PERSONALITIES = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff]
@@ -60,6 +68,13 @@ export function seccompProfile(): SeccompProfile {
       // Its flags lie in memory, where a filter cannot look; with ENOSYS the C libraries fall back to clone.
       { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
       ...SOCKET_FAMILIES.map((value) => allow(['socket'], { index: 0, value, op: 'SCMP_CMP_EQ' as const })),
+      ...INTERNET_TYPES.map((type) =>
+        allow(
+          ['socket'],
+          { index: 0, value: AF_INET, op: 'SCMP_CMP_EQ' },
+          { index: 1, value: SOCK_TYPE_MASK, valueTwo: type, op: 'SCMP_CMP_MASKED_EQ' },
+        ),
+      ),
       allow(['socketpair'], { index: 0, value: AF_UNIX, op: 'SCMP_CMP_EQ' }),
       ...PERSONALITIES.map((value) => allow(['personality'], { index: 0, value, op: 'SCMP_CMP_EQ' as const })),
     ],

@@ -1,9 +1,12 @@
 /** `cloister network`, and containers on networks, with real bridges. */
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'
+import { temporaryDirectory } from '../helpers/containers.ts'
 import { until } from '../helpers/detached.ts'
 import { CONTAINERS, CONTAINERS_AND_VMS, namespaceOf, networkTest, type OwnHost, ownHost } from '../helpers/networks.ts'
 
@@ -210,6 +213,39 @@ networkTest(
     t.regex(stdout, /^refused$/m)
     await host.cloister('network', 'rm', 'n1')
     t.deepEqual(host.left(), [])
+  },
+  CONTAINERS,
+)
+
+const SOCKETS = `
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+static void try(const char *name, int family, int type, int protocol) {
+  printf("%s %s\\n", name, socket(family, type, protocol) < 0 ? (errno == EPERM ? "EPERM" : "error") : "open");
+}
+int main(void) {
+  try("tcp", AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  try("udp", AF_INET, SOCK_DGRAM, 0);
+  try("icmp", AF_INET, SOCK_RAW, 1);
+  try("packet", 17, SOCK_RAW, 0x0300);
+  try("inet-packet", AF_INET, 10, 0x0300);
+  try("inet-packet-cloexec", AF_INET, 10 | SOCK_CLOEXEC, 0x0300);
+}`
+
+networkTest(
+  'a container on a network opens internet sockets, raw ones too, and none for whole frames',
+  async (t) => {
+    const host = await ownHost(t)
+    await host.cloister('network', 'create', 'n1')
+    const directory = temporaryDirectory(t)
+    const [source, program] = [join(directory, 'sockets.c'), join(directory, 'sockets')]
+    writeFileSync(source, SOCKETS)
+    execFileSync('gcc', ['-static', '-o', program, source])
+    const { stdout } = await host.cloister(...container('n1', '--rm', program))
+    const open = ['tcp open', 'udp open', 'icmp open']
+    t.deepEqual(stdout.trim().split('\n'), [...open, 'packet EPERM', 'inet-packet EPERM', 'inet-packet-cloexec EPERM'])
+    await host.cloister('network', 'rm', 'n1')
   },
   CONTAINERS,
 )

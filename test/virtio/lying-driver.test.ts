@@ -15,11 +15,13 @@ import { virtioVsock } from '../../src/devices/virtio-vsock.ts'
 import { IoVector } from '../../src/memory/io-vector.ts'
 import type { Chain } from '../../src/virtio/chain.ts'
 import type { VirtioDevice } from '../../src/virtio/device.ts'
+import type { Clock } from '../../src/virtio/rate-limiter.ts'
 import { createGuardedMemory, HIGH, LOW } from '../helpers/guarded-memory.ts'
 import { createMemoryDisk } from '../helpers/memory-disk.ts'
 import { ALL_RING_FEATURES, MmioDriver } from '../helpers/mmio-driver.ts'
 import { ALL_OFFLOADS, checkSentFrame, MAC, netHeader } from '../helpers/net.ts'
 import { createProbeDevice } from '../helpers/probe-device.ts'
+import { TestClock } from '../helpers/test-clock.ts'
 import { createFakeBackend } from '../helpers/vsock-backend.ts'
 
 const CASES = Number(process.env.CLOISTER_FUZZ_CASES ?? 2000)
@@ -29,6 +31,7 @@ const QUEUE_SIZE = 8
 interface Subject {
   readonly device: VirtioDevice
   readonly hostEvent: (choice: number) => void
+  readonly clock?: Clock
   /** What is wrong on the host's side after all that. */
   readonly damage?: () => string | undefined
 }
@@ -154,13 +157,14 @@ const allOf = (driver: MmioDriver): bigint => driver.offeredFeatures() | ALL_RIN
 
 const runCase = (makeSubject: () => Subject, steps: readonly Step[]): MmioDriver => {
   const subject = makeSubject()
-  const driver = new MmioDriver(subject.device, createGuardedMemory())
+  const driver = new MmioDriver(subject.device, createGuardedMemory(), subject.clock)
   driver.start({ size: QUEUE_SIZE, features: allOf(driver) })
   for (const act of steps) act(driver, subject)
   const damage = subject.damage?.()
   if (damage) throw new Error(damage)
   // Whatever came before, a proper driver can start over, and state can be saved and restored.
-  const other = new MmioDriver(makeSubject().device, driver.guarded)
+  const heir = makeSubject()
+  const other = new MmioDriver(heir.device, driver.guarded, heir.clock)
   other.transport.restore(JSON.parse(JSON.stringify(driver.transport.save())))
   other.settle(3)
   driver.start({ size: QUEUE_SIZE, features: allOf(driver) })
@@ -232,6 +236,18 @@ const SUBJECTS: Record<string, () => Subject> = {
       chain?.complete(chain.writableBytes)
     }
     return { device, hostEvent: (choice) => complete(device.chains[choice % (device.chains.length || 1)]) }
+  },
+  'a device with a rate': () => {
+    const clock = new TestClock()
+    const rate = { bytesPerSecond: 10_000, operationsPerSecond: 20 }
+    const device = createProbeDevice({ queueCount: 3, config: new Uint8Array(16), maxChainBytes: 0x8000, rate })
+    device.onChain = (chain) => chain.complete(chain.writableBytes)
+    return {
+      device,
+      clock,
+      hostEvent: (choice) => clock.advance(choice),
+      damage: () => (clock.timers > device.queues.length ? `${clock.timers} timers run` : undefined),
+    }
   },
   'virtio-rng': () => ({ device: virtioRng({ fill: (bytes) => bytes.fill(0x77) }), hostEvent: () => {} }),
   'virtio-net': () => {
