@@ -28,13 +28,30 @@ struct flow {
 
 static struct flow typed, shown;
 
+/* @returns whether there was one */
+static int resize(long master)
+{
+	struct winsize size;
+
+	if (call(__NR_read, 2, (long)&size, sizeof size, 0) != sizeof size)
+		return 0;
+	call(__NR_ioctl, master, TIOCSWINSZ, (long)&size, 0);
+	return 1;
+}
+
+/* Sizes that are known before the start are there when the program looks. */
 long terminal_open(void)
 {
 	int locked = 0;
 	long master = call(__NR_open, (long)"/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0, 0);
 	long error = master < 0 ? master : call(__NR_ioctl, master, TIOCSPTLCK, (long)&locked, 0);
+	struct pollfd sizes = { .fd = 2, .events = POLLIN };
 
-	return error < 0 ? error : master;
+	if (error < 0)
+		return error;
+	while (call(__NR_poll, (long)&sizes, 1, 0, 0) == 1 && sizes.revents & POLLIN && resize(master))
+		continue;
+	return master;
 }
 
 long terminal_take(long master)
@@ -76,14 +93,6 @@ static void empty(struct flow *flow)
 static int carries(const struct flow *flow)
 {
 	return flow->start < flow->end;
-}
-
-static void resize(long master)
-{
-	struct winsize size;
-
-	if (call(__NR_read, 2, (long)&size, sizeof size, 0) == sizeof size)
-		call(__NR_ioctl, master, TIOCSWINSZ, (long)&size, 0);
 }
 
 static struct pollfd wait_for(long fd, int wanted, short events)

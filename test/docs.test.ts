@@ -123,7 +123,7 @@ test('the command reference has every command with all its options, and no optio
       if (short !== undefined) t.true(`${section}${everywhere}`.includes(`\`-${short}\``), `${name} -${short}`)
     }
     const named = [...section.matchAll(/(?<=[`, (])--([a-z][a-z-]*)/g)].map(([, option]) => option!)
-    const known = new Set(COMMANDS.flatMap((command) => command.options.map((row) => row.name)))
+    const known = new Set(COMMANDS.flatMap((command) => command.options.flatMap(({ name, alias }) => [name, alias])))
     t.deepEqual(
       named.filter((option) => !known.has(option)),
       [],

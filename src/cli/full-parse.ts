@@ -122,7 +122,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   v: NO_VOLUMES,
   volume: NO_VOLUMES,
   mount: NO_VOLUMES,
-  disk: NO_VOLUMES,
   privileged: 'There is none: what stands between an instance and the host stays.',
   u: 'There are no users to choose from: the program is root inside, behind the walls of its level.',
   user: 'There are no users to choose from: the program is root inside, behind the walls of its level.',

@@ -33,7 +33,7 @@ export interface NetworkRecord {
   readonly createdAt: string
 }
 
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 30_000
 const LOOK_MS = 5
 
 export class NetworkStore {
