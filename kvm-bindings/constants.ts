@@ -14,6 +14,7 @@ export const O_NONBLOCK = 0o4000
 export const O_DIRECTORY = 0o200000
 export const O_NOFOLLOW = 0o400000
 export const O_CLOEXEC = 0o2000000
+export const O_PATH = 0o10000000
 
 // mmap(2)
 export const PROT_NONE = 0
@@ -59,6 +60,8 @@ export const RWF_NOWAIT = 0x8
 // fcntl(2), <linux/fs.h>
 export const F_RDLCK = 0
 export const F_WRLCK = 1
+export const F_UNLCK = 2
+export const F_OFD_GETLK = 36
 export const F_OFD_SETLK = 37
 export const BLKGETSIZE64 = 0x80081272
 
@@ -115,6 +118,7 @@ export const SYS_tgkill = 234
 export const EINTR = 4
 export const E2BIG = 7
 export const EIO = 5
+export const ECANCELED = 125
 export const EAGAIN = 11
 export const EACCES = 13
 export const EINVAL = 22

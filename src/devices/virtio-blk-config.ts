@@ -8,6 +8,7 @@ export const QUEUE_SIZE = 256
 /** struct virtio_blk_config, up to write_zeroes_may_unmap with its padding. */
 const CONFIG = {
   capacity: 0,
+  sizeMax: 8,
   segMax: 12,
   blkSize: 20,
   physicalBlockExp: 24,
@@ -27,11 +28,17 @@ export const WRITEBACK_OFFSET = CONFIG.writeback
 /** Host file systems and their page cache work in pages: 2^3 sectors. */
 const PHYSICAL_BLOCK_EXP = 3
 
+/** Header and status take a descriptor each, and a chain is never longer than the queue (§2.7.5.3.1). */
+const SEGMENTS = QUEUE_SIZE - 2
+const SEGMENT_BYTES = 256 * 1024
+/** Data goes by reference; this bounds how long the host is busy with one request. A driver that keeps to both is within. */
+export const MAX_CHAIN_BYTES = QUEUE_SIZE * SEGMENT_BYTES
+
 export const blkConfig = (disk: Disk): Uint8Array => {
   const view = new DataView(new ArrayBuffer(CONFIG.bytes))
   view.setBigUint64(CONFIG.capacity, BigInt(disk.bytes / SECTOR), true)
-  // Header and status take a descriptor each, and a chain is never longer than the queue (§2.7.5.3.1).
-  view.setUint32(CONFIG.segMax, QUEUE_SIZE - 2, true)
+  view.setUint32(CONFIG.sizeMax, SEGMENT_BYTES, true)
+  view.setUint32(CONFIG.segMax, SEGMENTS, true)
   view.setUint32(CONFIG.blkSize, SECTOR, true)
   view.setUint8(CONFIG.physicalBlockExp, PHYSICAL_BLOCK_EXP)
   view.setUint16(CONFIG.minIoSize, 2 ** PHYSICAL_BLOCK_EXP, true)

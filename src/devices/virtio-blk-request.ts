@@ -1,5 +1,6 @@
 /** The numbers of block requests. virtio 1.2 §5.2.3, §5.2.6 */
 
+export const VIRTIO_BLK_F_SIZE_MAX = 1n << 1n
 export const VIRTIO_BLK_F_SEG_MAX = 1n << 2n
 export const VIRTIO_BLK_F_RO = 1n << 5n
 export const VIRTIO_BLK_F_BLK_SIZE = 1n << 6n

@@ -6,7 +6,7 @@ import { type DeviceHost, type DeviceQueue, type QueueSpec, VIRTIO_ID, type Virt
 import { DriverError } from '../virtio/driver-error.ts'
 import type { RateLimit } from '../virtio/rate-limiter.ts'
 import { type Json, SavedFields } from '../virtio/saved-state.ts'
-import { blkConfig, QUEUE_SIZE, WRITEBACK_OFFSET } from './virtio-blk-config.ts'
+import { blkConfig, MAX_CHAIN_BYTES, QUEUE_SIZE, WRITEBACK_OFFSET } from './virtio-blk-config.ts'
 import { type DiscardRange, rangesOf } from './virtio-blk-ranges.ts'
 import {
   HEADER_BYTES,
@@ -18,14 +18,12 @@ import {
   VIRTIO_BLK_F_FLUSH,
   VIRTIO_BLK_F_RO,
   VIRTIO_BLK_F_SEG_MAX,
+  VIRTIO_BLK_F_SIZE_MAX,
   VIRTIO_BLK_F_TOPOLOGY,
   VIRTIO_BLK_F_WRITE_ZEROES,
   VIRTIO_BLK_S,
   VIRTIO_BLK_T,
 } from './virtio-blk-request.ts'
-
-/** Data goes by reference; this bounds how long the host is busy with one request. */
-const MAX_CHAIN_BYTES = 64 * 2 ** 20
 
 export interface VirtioBlk extends VirtioDevice {
   idle(): Promise<void>
@@ -48,6 +46,9 @@ class Block implements VirtioBlk {
   /** Requests that the disk works on, those of a driver that is gone included. */
   #underWay = 0
   #idleWaiters: (() => void)[] = []
+  #host: DeviceHost | undefined
+  /** What a driver that is gone asked for must not come after what the next one asks for: that one waits. */
+  #leftovers = false
 
   constructor(disk: Disk, rate: RateLimit | undefined) {
     this.queues = [{ name: 'requestq', maxSize: QUEUE_SIZE, maxChainBytes: MAX_CHAIN_BYTES, rate }]
@@ -55,6 +56,7 @@ class Block implements VirtioBlk {
     this.config = blkConfig(disk)
     const writable = VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE | VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES
     this.features =
+      VIRTIO_BLK_F_SIZE_MAX |
       VIRTIO_BLK_F_SEG_MAX |
       VIRTIO_BLK_F_BLK_SIZE |
       VIRTIO_BLK_F_TOPOLOGY |
@@ -62,6 +64,7 @@ class Block implements VirtioBlk {
   }
 
   activate(host: DeviceHost): void {
+    this.#host = host
     this.#negotiated = host.features
     // §5.2.5.2: a driver that cannot flush never has a cache to flush.
     if (!this.#has(VIRTIO_BLK_F_FLUSH)) this.config[WRITEBACK_OFFSET] = 0
@@ -74,6 +77,7 @@ class Block implements VirtioBlk {
   }
 
   onAvailable(_index: number, queue: DeviceQueue): void {
+    if (this.#leftovers) return
     try {
       for (let chain = queue.next(); chain; chain = queue.next()) this.#begin(chain)
     } finally {
@@ -85,6 +89,8 @@ class Block implements VirtioBlk {
   reset(): void {
     // The driver may use its buffers for something else as soon as it has written the reset (§2.4.1).
     if (this.#underWay > 0) this.#disk.drain()
+    this.#leftovers = this.#underWay > 0
+    this.#host = undefined
     this.#negotiated = 0n
     this.config[WRITEBACK_OFFSET] = 1
   }
@@ -151,7 +157,7 @@ class Block implements VirtioBlk {
     if (this.#disk.readOnly || !this.#fits(sector, length)) answer(chain, VIRTIO_BLK_S.IOERR, 0)
     else
       this.#start(chain, (done) => {
-        this.#disk.write(sector * SECTOR, chain.readable, HEADER_BYTES, length, this.#whenStable(done))
+        this.#disk.write(sector * SECTOR, chain.readable, HEADER_BYTES, length, this.#whenStable(chain, done))
       })
   }
 
@@ -160,8 +166,9 @@ class Block implements VirtioBlk {
     if (typeof ranges === 'number') answer(chain, ranges, 0)
     else
       this.#start(chain, (done) => {
-        const last = command === 'discard' ? done : this.#whenStable(done)
-        forEachRange(ranges, (range, next) => this.#onRange(command, range, next), last)
+        const last = command === 'discard' ? done : this.#whenStable(chain, done)
+        // Nobody waits for the rest of what a driver asked for that is gone.
+        forEachRange(ranges, (range, next) => (chain.stale ? last(0) : this.#onRange(command, range, next)), last)
       })
   }
 
@@ -176,15 +183,22 @@ class Block implements VirtioBlk {
     this.#underWay++
     work((errno) => {
       if (!chain.stale) answer(chain, errno === 0 ? VIRTIO_BLK_S.OK : VIRTIO_BLK_S.IOERR, errno === 0 ? written : 0)
-      if (--this.#underWay === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
+      if (--this.#underWay === 0) this.#allEnded()
     })
   }
 
+  #allEnded(): void {
+    for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    if (!this.#leftovers) return
+    this.#leftovers = false
+    this.#host?.serve(0)
+  }
+
   /** §5.2.6.2: without a cache to flush, a write is stable when it is answered. */
-  #whenStable(done: DiskDone): DiskDone {
+  #whenStable(chain: Chain, done: DiskDone): DiskDone {
     if (this.config[WRITEBACK_OFFSET] !== 0) return done
     return (errno) => {
-      if (errno !== 0) {
+      if (errno !== 0 || chain.stale) {
         done(errno)
         return
       }

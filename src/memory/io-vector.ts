@@ -25,6 +25,8 @@ export class IoVector implements PackedVector {
   segments: readonly Uint8Array[] = []
   #words = new Uint32Array(0)
   #base = 0
+  /** Where in the segments that `pack` was given it began. */
+  #skipped = 0
   #lastBuffer: ArrayBufferLike | undefined
   #lastAddress = 0
   /** Elements dropped in front of those named. */
@@ -40,6 +42,7 @@ export class IoVector implements PackedVector {
    */
   pack(segments: readonly Uint8Array[], offset = 0, length = Number.POSITIVE_INFINITY): number {
     this.segments = segments
+    this.#skipped = offset
     this.#first = 0
     this.address = this.#base
     this.count = 0
@@ -65,6 +68,18 @@ export class IoVector implements PackedVector {
       skip = 0
     }
     return this.length - before
+  }
+
+  /** Copies into the memory that the last `pack` named, from its beginning. */
+  fill(bytes: Uint8Array): void {
+    let skip = this.#skipped
+    let done = 0
+    for (const segment of this.segments) {
+      const part = bytes.subarray(done, done + Math.max(0, segment.length - skip))
+      if (part.length > 0) segment.set(part, skip)
+      skip = Math.max(0, skip - segment.length)
+      done += part.length
+    }
   }
 
   /** Forgets the first elements, `bytes` long together. */

@@ -5,6 +5,7 @@ import { type AsyncFiles, openAsyncFiles } from '../backends/disk/async-files.ts
 import type { Disk } from '../backends/disk/disk.ts'
 import { logFaults } from '../backends/disk/fault-log.ts'
 import { refused } from '../backends/disk/image-file.ts'
+import { foreignFormat } from '../backends/disk/image-format.ts'
 import { openRawDisk, openThrowAwayDisk } from '../backends/disk/open-disk.ts'
 import { openPersistentDisk } from '../backends/disk/persistent-overlay.ts'
 import { virtioBlk } from '../devices/virtio-blk.ts'
@@ -21,7 +22,10 @@ export function attachDisks(specs: readonly DiskSpec[], { reactor, log }: Attach
     files.close()
   }
   try {
-    for (const spec of specs) disks.push(logFaults(openDisk(spec, files), spec.path, log))
+    for (const spec of specs) {
+      disks.push(logFaults(openDisk(spec, files), spec.path, log))
+      noteFormat(spec.base ?? spec.path, log)
+    }
     const facts = specs.map((spec, index) => ({ ...spec, bytes: disks[index]!.bytes, engine: files.kind }))
     let closed = false
     return {
@@ -49,6 +53,16 @@ function openDisk({ path, readOnly, copyOnWrite, base }: DiskSpec, files: AsyncF
   const directory = join(stateRoots().data, 'overlays')
   claimDirectory(directory)
   return openThrowAwayDisk(path, directory, files)
+}
+
+/** Not refused: a raw disk may begin as its guest likes. */
+function noteFormat(path: string, log: (line: string) => void): void {
+  const format = foreignFormat(path)
+  if (format !== undefined)
+    log(
+      `disk ${path}: this looks like ${format}, and the guest gets it byte for byte, header and all. ` +
+        `For what is inside: qemu-img convert -f ${format} -O raw.`,
+    )
 }
 
 /** A VM that could write our records could speak for any other. */

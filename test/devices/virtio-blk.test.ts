@@ -280,6 +280,51 @@ test('where a reset cannot wait, a request that ends later is seen by nobody, an
   await device.idle()
 })
 
+/** A disk that cannot wait at a reset, and a driver that has sent one request. */
+const resetUnderWay = (features: bigint | undefined, type: number, ...ranges: readonly Uint8Array[]) => {
+  const disk = { ...createMemoryDisk({ sectors: SECTORS, late: true }), drain: () => {} }
+  const device = virtioBlk(disk)
+  const driver = new MmioDriver(device)
+  const begin = () => driver.start({ features: (features ?? device.features) | ALL_RING_FEATURES, size: 64 })
+  begin()
+  const fixture = { disk, driver }
+  if (ranges.length > 0) askRanges(fixture, type, ...ranges)
+  else ask(fixture, type, 0, toDevice(512))
+  driver.write('Status', 0)
+  begin()
+  return fixture
+}
+
+test('a request of a driver that is gone never comes after one of the next driver: that one waits', (t) => {
+  const fixture = resetUnderWay(undefined, OUT)
+  const { disk, driver } = fixture
+  t.is(ask(fixture, OUT, 1, toDevice(512)).status, UNTOUCHED)
+  t.deepEqual(disk.asked, ['write 0+512'])
+  disk.underWay.shift()!()
+  t.deepEqual(disk.asked, ['write 0+512', 'write 512+512'], 'served without another kick')
+  disk.underWay.shift()!()
+  t.is(driver.memory.bytes(STATUS, 1)[0], OK)
+})
+
+test('ranges and syncs that a driver had still to come are not done when it is gone', (t) => {
+  for (const fixture of [
+    resetUnderWay(undefined, WRITE_ZEROES, range(0, 1), range(2, 1), range(4, 1)),
+    resetUnderWay(VIRTIO_F_VERSION_1, OUT),
+  ]) {
+    fixture.disk.underWay.shift()!()
+    t.is(fixture.disk.asked.length, 1)
+    t.is(fixture.disk.underWay.length, 0)
+  }
+})
+
+test('a driver that keeps to the sizes of segments and their number never sends too much at once (§5.2.4)', (t) => {
+  const { driver } = start()
+  const config = new DataView(driver.readConfig(0, 60).slice().buffer)
+  t.not(driver.offeredFeatures() & (1n << 1n), 0n)
+  const most = config.getUint32(8, true) * config.getUint32(12, true)
+  t.true(most + 17 <= virtioBlk(createMemoryDisk({})).queues[0]!.maxChainBytes!)
+})
+
 test('a write is stable when it is answered if the driver can neither flush nor choose (§5.2.6.2)', (t) => {
   const fixture = start({ features: VIRTIO_F_VERSION_1 })
   t.is(ask(fixture, OUT, 0, toDevice(512)).status, OK)

@@ -44,6 +44,20 @@ export function diskFiles(t: ExecutionContext, engine: 'best' | 'pool' = 'best')
   }
 }
 
+/** The same, but for what is given. */
+export const changed = (files: AsyncFiles, changes: Partial<AsyncFiles>): AsyncFiles => ({
+  kind: files.kind,
+  threads: files.threads,
+  preadv: (fd, vector, offset, done) => files.preadv(fd, vector, offset, done),
+  pwritev: (fd, vector, offset, done) => files.pwritev(fd, vector, offset, done),
+  fdatasync: (fd, done) => files.fdatasync(fd, done),
+  fallocate: (fd, mode, offset, length, done) => files.fallocate(fd, mode, offset, length, done),
+  submit: () => files.submit(),
+  drain: (fd) => files.drain(fd),
+  close: () => {},
+  ...changes,
+})
+
 /** One request, submitted. @returns its errno */
 export const ask = (disk: Disk, begin: (done: (errno: number) => void) => void): Promise<number> =>
   new Promise((resolve) => {

@@ -1,9 +1,10 @@
 /** A network card over a backend of the host's, with the driver that a test plays. */
 import type { ExecutionContext } from 'ava'
 import type { NetBackend } from '../../src/backends/net-backend.ts'
-import { type VirtioNet, virtioNet } from '../../src/devices/virtio-net.ts'
+import { type NetOptions, type VirtioNet, virtioNet } from '../../src/devices/virtio-net.ts'
 import { NET_HDR } from '../../src/devices/virtio-net-header.ts'
 import type { GuestMemory } from '../../src/memory/guest-memory.ts'
+import type { Clock } from '../../src/virtio/rate-limiter.ts'
 import { DriverQueue } from './driver-queue.ts'
 import { ALL_RING_FEATURES, MmioDriver, READY } from './mmio-driver.ts'
 import { join, RECEIVEQ, TRANSMITQ } from './net.ts'
@@ -13,15 +14,19 @@ const BUFFERS = 0x100000
 const BUFFER_BYTES = 2048
 const OUT = 0x80000
 
+interface Paced extends Pick<NetOptions, 'rate'> {
+  readonly clock?: Clock
+}
+
 /** A card and its driver, with receive buffers posted at all times. */
 export class Card {
   readonly device: VirtioNet
   readonly driver: MmioDriver
   readonly #heads = new Map<number, number>()
 
-  constructor(backend: NetBackend, memory: GuestMemory, mac: Uint8Array, features?: bigint) {
-    const device = virtioNet({ backend, mac })
-    const driver = new MmioDriver(device, { memory, bytes: new Uint8Array(), strayWrites: () => [] })
+  constructor(backend: NetBackend, memory: GuestMemory, mac: Uint8Array, features?: bigint, paced: Paced = {}) {
+    const device = virtioNet({ backend, mac, rate: paced.rate })
+    const driver = new MmioDriver(device, { memory, bytes: new Uint8Array(), strayWrites: () => [] }, paced.clock)
     this.device = device
     this.driver = driver
     driver.negotiate((features ?? device.features) | ALL_RING_FEATURES)

@@ -1,6 +1,6 @@
 /** Frames for network tests, and a driver of the network card over a wire whose far end is the test's. */
 import { createNetWire, type WireEnd, type WireOptions } from '../../src/backends/net-wire.ts'
-import { type NetOptions, type VirtioNet, virtioNet } from '../../src/devices/virtio-net.ts'
+import { type VirtioNet, virtioNet } from '../../src/devices/virtio-net.ts'
 import { NET_HDR, NET_HEADER_BYTES } from '../../src/devices/virtio-net-header.ts'
 import { IoVector } from '../../src/memory/io-vector.ts'
 import type { UsedElement } from './driver-queue.ts'
@@ -64,7 +64,7 @@ export interface NetDriver {
   received(buffers: ReadonlyMap<number, number>): { frame: Uint8Array; used: UsedElement[] }[]
 }
 
-export interface NetDriverOptions extends WireOptions, Pick<NetOptions, 'anySource'> {
+export interface NetDriverOptions extends WireOptions {
   readonly features?: bigint
   readonly size?: number
   readonly ramBytes?: number
@@ -73,7 +73,7 @@ export interface NetDriverOptions extends WireOptions, Pick<NetOptions, 'anySour
 export const startNet = (options: NetDriverOptions = {}): NetDriver => {
   const { ends, plug } = createNetWire({ offloads: ALL_OFFLOADS, ...options })
   const [near, far] = ends
-  const device = virtioNet({ backend: near, mac: MAC, anySource: options.anySource })
+  const device = virtioNet({ backend: near, mac: MAC })
   const driver = new MmioDriver(device, createGuardedMemory([{ gpa: 0, size: options.ramBytes ?? 0x40000 }]))
   driver.start({ features: (options.features ?? device.features) | ALL_RING_FEATURES, size: options.size ?? 16 })
   const vector = new IoVector()

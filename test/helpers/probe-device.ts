@@ -18,17 +18,18 @@ export interface ProbeOptions {
   readonly features?: bigint
   readonly config?: Uint8Array
   readonly maxChainBytes?: number
+  readonly turnBytes?: number
   readonly rate?: RateLimit
 }
 
 export const createProbeDevice = (options: ProbeOptions = {}): ProbeDevice => {
-  const { queueCount = 1, maxSize = 64, features = 0n, config = new Uint8Array(0), maxChainBytes, rate } = options
+  const { queueCount = 1, maxSize = 64, features = 0n, config = new Uint8Array(0), ...limits } = options
   const probe: ProbeDevice = {
     id: 42,
     name: 'probe',
     features,
     config,
-    queues: Array.from({ length: queueCount }, (_, index) => ({ name: `q${index}`, maxSize, maxChainBytes, rate })),
+    queues: Array.from({ length: queueCount }, (_, index) => ({ name: `q${index}`, maxSize, ...limits })),
     chains: [],
     calls: [],
     host: undefined,

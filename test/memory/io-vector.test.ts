@@ -56,6 +56,12 @@ test('a vector names the segments, from an offset, for a length: the kernel fill
         at += size + 2
       }
       t.deepEqual(host, expected)
+      vector.fill(new Uint8Array(named).fill(0x7f))
+      t.deepEqual(
+        host,
+        expected.map((byte) => (byte === 0x7e ? 0x7f : byte)),
+        'filling it by hand means the same bytes',
+      )
     }),
     { numRuns: 100 },
   )

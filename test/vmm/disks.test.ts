@@ -69,6 +69,21 @@ test.serial('a disk that cannot be opened leaves none of the others open or lock
   t.is(openDescriptors(), before)
 })
 
+test.serial('an image in a format of its own is attached byte for byte, with a note of what that means', (t) => {
+  const { directory, image, context, log } = setUp(t)
+  const path = join(directory, 'qcow2')
+  writeFileSync(path, Buffer.from('QFI\xfb'.padEnd(512, '\0'), 'latin1'))
+  attachDisks(
+    [
+      { path: image('raw'), readOnly: true },
+      { path, readOnly: true },
+    ],
+    context,
+  ).close()
+  t.is(log.length, 1)
+  t.true(log[0]?.startsWith(`disk ${path}: this looks like qcow2`), log[0])
+})
+
 test.serial('a file among our own state is no disk, by any path', (t) => {
   const { context, directory } = setUp(t)
   const root = join(directory, 'root')

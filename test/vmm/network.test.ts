@@ -30,6 +30,9 @@ test('an instance on a tap has an address of its own: locally administered, one 
     t.is(macOf(name), macOf(name))
   }
   t.not(macOf('web'), macOf('db'))
+  // Taps of two hosts, or of two users, may be ports of one wire.
+  t.not(macOf('web', 'host 0'), macOf('web', 'other 0'))
+  t.not(macOf('web', 'host 0'), macOf('web', 'host 1000'))
 })
 
 test('a host that refuses is told apart: no driver, no permission for it, not the owner', (t) => {

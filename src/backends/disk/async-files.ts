@@ -21,10 +21,11 @@ export interface AsyncFiles {
   /** Operations need not begin before this. */
   submit(): void
   /**
-   * Returns when none is under way, the main loop standing meanwhile: for a guest that takes its memory back. Without it
-   * there is no way but to let the loop go on.
+   * For a guest that takes its memory back: from its return on, no operation on this descriptor writes into the memory it
+   * was given. io_uring waits for their ends, the main loop standing meanwhile; the pool lets go of them, and they end
+   * with ECANCELED, some of them later.
    */
-  drain?(): void
+  drain(fd: number): void
   /** When none is under way. */
   close(): void
 }
@@ -32,6 +33,8 @@ export interface AsyncFiles {
 export interface AsyncVector extends PackedVector {
   /** Bytes in all elements. */
   readonly length: number
+  /** Copies into the memory that the elements name, from its beginning. */
+  fill(bytes: Uint8Array): void
 }
 
 /** 0 for any success. */

@@ -23,7 +23,10 @@ export interface Disk {
   writeZeroes(offset: number, length: number, mayUnmap: boolean, done: DiskDone): void
   /** Requests since the last call need not begin before this one. */
   submit(): void
-  /** Returns when no request is under way, if the host can do that. */
+  /**
+   * From its return on no request under way writes into the segments it was given. Those that the host cannot end at once
+   * end later; ECANCELED is an end too.
+   */
   drain(): void
   /** When no request is under way any more. */
   close(): void

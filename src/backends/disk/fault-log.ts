@@ -1,5 +1,6 @@
 /** Tells of the host's errors under a disk: the guest hears of an I/O error alone, and its owner should know why. */
 import { getSystemErrorName } from 'node:util'
+import { ECANCELED } from '../../../kvm-bindings/constants.ts'
 import { pathFault } from '../../errors.ts'
 import type { Disk, DiskDone } from './disk.ts'
 
@@ -11,7 +12,8 @@ export function logFaults(disk: Disk, path: string, log: (line: string) => void)
   const watched =
     (what: string, done: DiskDone): DiskDone =>
     (errno) => {
-      if (errno !== 0 && lines++ < LINES) {
+      // Cancelled for the guest itself, which was reset.
+      if (errno !== 0 && errno !== ECANCELED && lines++ < LINES) {
         const last = lines === LINES ? ' Further ones are not logged.' : ''
         log(`disk ${path}: ${what} failed: ${pathFault({ code: getSystemErrorName(-errno) })}.${last}`)
       }

@@ -2,11 +2,12 @@
  * Moves data between a file and memory: on the spot when the host can do so from its page cache, else later without
  * anybody waiting. bench/disk-engine.ts has the figures: a hop to another thread costs twenty such reads.
  */
-import { EAGAIN, EIO, EOPNOTSUPP, RWF_NOWAIT } from '../../../kvm-bindings/constants.ts'
+import { EAGAIN, ECANCELED, EIO, EOPNOTSUPP, RWF_NOWAIT } from '../../../kvm-bindings/constants.ts'
 import { preadv2, pwritev } from '../../../kvm-bindings/vector-io.ts'
 import { IoVector } from '../../memory/io-vector.ts'
 import { type AsyncFiles, errnoOf, type FileDone } from './async-files.ts'
 import type { DiskDone } from './disk.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 
 /** Larger transfers never keep the main loop: some milliseconds of copying. */
 const QUICK_BYTES = 4 * 2 ** 20
@@ -28,6 +29,11 @@ export interface FileIoOptions {
 export class FileIo {
   readonly fd: number
   readonly files: AsyncFiles
+  /**
+   * The errno of the flush that failed, for good: the kernel tells of lost pages once and counts them as clean from then
+   * on, so that the next fdatasync would promise what is not there. fsync(2)
+   */
+  flushFault = 0
   readonly #clock: () => number
   /** For calls that have ended when they return. */
   readonly #quick = new IoVector()
@@ -56,9 +62,15 @@ export class FileIo {
     this.#move({ offset, segments, skip, length, done }, undefined, this.#laterWrite)
   }
 
-  flush(done: DiskDone): void {
-    this.files.fdatasync(this.fd, (result) => done(errnoOf(result)))
-  }
+  /** In a row, or of two at once the second would not hear of the fault that the first was told. */
+  readonly flush = oneAtATime((done: DiskDone): void => {
+    if (this.flushFault !== 0) done(this.flushFault)
+    else
+      this.files.fdatasync(this.fd, (result) => {
+        if (result < 0 && result !== -ECANCELED) this.flushFault = -result
+        done(errnoOf(result))
+      })
+  })
 
   readonly #readNow = (vector: IoVector, at: number): number => {
     const result = preadv2(this.fd, vector, at, RWF_NOWAIT)

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { ftruncateSync, openSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { close } from '../../../kvm-bindings/ffi.ts'
+import { HostError, pathFault } from '../../errors.ts'
 import type { AsyncFiles } from './async-files.ts'
 import { BlockMap } from './block-map.ts'
 import type { Disk } from './disk.ts'
@@ -42,15 +43,16 @@ export function openThrowAwayDisk(path: string, directory: string, files: AsyncF
 
 function namelessFile(directory: string, bytes: number): number {
   const path = join(directory, `overlay-${randomBytes(8).toString('hex')}`)
-  const fd = openSync(path, 'wx+', 0o600)
-  rmSync(path)
+  let fd: number | undefined
   try {
+    fd = openSync(path, 'wx+', 0o600)
+    rmSync(path)
     ftruncateSync(fd, bytes)
-  } catch (error) {
-    close(fd)
-    throw error
+    return fd
+  } catch (cause) {
+    if (fd !== undefined) close(fd)
+    throw new HostError(`Cannot keep a disk's writes in ${directory}: ${pathFault(cause)}.`, { cause })
   }
-  return fd
 }
 
 /** What udev makes /dev/disk/by-id/virtio-... of. */

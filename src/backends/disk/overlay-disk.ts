@@ -2,11 +2,12 @@
  * Copy-on-write: reads come from a base that is never written until a sector has been written, then from the overlay,
  * which has it at the same offset. No copying, no allocation: the overlay is a sparse file, and a map says which is which.
  */
+import { ECANCELED } from '../../../kvm-bindings/constants.ts'
 import type { BlockMap } from './block-map.ts'
 import type { Disk, DiskDone } from './disk.ts'
 
-/** A guest can write every other sector: reading such a stretch must not keep the main loop. */
-const RUNS_A_TURN = 1024
+/** A guest can write every other sector: reading such a stretch must neither keep the main loop nor fill our memory. */
+const RUNS_A_TURN = 256
 
 export interface OverlayOptions {
   readonly base: Disk
@@ -26,14 +27,11 @@ export function createOverlayDisk({ base, top, map, flush, release }: OverlayOpt
       if (errno === 0) map.add(offset, length)
       done(errno)
     }
-  const deferred: (() => void)[] = []
+  const deferred: { readonly begin: () => void; readonly done: DiskDone }[] = []
   const goOn = (): void => {
-    const tasks = deferred.splice(0)
-    for (const task of tasks) task()
-    if (tasks.length > 0) top.submit()
-  }
-  const later = (task: () => void): void => {
-    if (deferred.push(task) === 1) setImmediate(goOn)
+    const reads = deferred.splice(0)
+    for (const { begin } of reads) begin()
+    if (reads.length > 0) top.submit()
   }
   return {
     bytes: base.bytes,
@@ -41,18 +39,20 @@ export function createOverlayDisk({ base, top, map, flush, release }: OverlayOpt
     id: base.id,
     read(offset, segments, skip, length, done) {
       const runs = map.runs(offset, length)
-      const end = whenAll(done)
       const begin = (): void => {
-        for (let count = 0; count < RUNS_A_TURN; count++) {
+        let last = false
+        const end = whenAll((errno) => {
+          if (errno !== 0 || last) done(errno)
+          else if (deferred.push({ begin, done }) === 1) setImmediate(goOn)
+        })
+        for (let count = 0; count < RUNS_A_TURN && !last; count++) {
           const { value: run } = runs.next()
-          if (!run) {
-            end.noMore()
-            return
-          }
-          const source = run.held ? top : base
-          source.read(run.offset, segments, skip + run.offset - offset, run.length, end.oneMore())
+          if (run) {
+            const source = run.held ? top : base
+            source.read(run.offset, segments, skip + run.offset - offset, run.length, end.oneMore())
+          } else last = true
         }
-        later(begin)
+        end.noMore()
       }
       begin()
     },
@@ -65,8 +65,9 @@ export function createOverlayDisk({ base, top, map, flush, release }: OverlayOpt
     flush,
     submit: () => top.submit(),
     drain() {
-      while (deferred.length > 0) goOn()
       top.drain()
+      base.drain()
+      for (const { done } of deferred.splice(0)) done(ECANCELED)
     },
     close: release,
   }

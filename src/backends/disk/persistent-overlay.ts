@@ -3,14 +3,17 @@
  * this is. A crash at any moment leaves a disk as it was at its last flush, with later writes there or not, as on any
  * disk with a cache: the map names a sector only once its data are on the medium.
  */
-import { closeSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fdatasync } from '../../../kvm-bindings/disk-file.ts'
+import { SyscallError } from '../../../kvm-bindings/syscall-error.ts'
 import { pathFault } from '../../errors.ts'
 import type { AsyncFiles } from './async-files.ts'
 import { BlockMap, CHUNK_BYTES } from './block-map.ts'
 import type { Disk, DiskDone } from './disk.ts'
 import { FileIo } from './file-io.ts'
 import { type ImageFile, openImage, refused } from './image-file.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { serialOf } from './open-disk.ts'
 import { createOverlayDisk } from './overlay-disk.ts'
 import { createRawDisk } from './raw-disk.ts'
@@ -19,6 +22,8 @@ const BLOCK = 4096
 const DISK_BYTES_A_CHUNK = CHUNK_BYTES * 8 * 512
 const FORMAT = 'cloister-overlay'
 const VERSION = 1
+/** Of the base's path, for messages: in JSON never too long for the block. */
+const LABEL_PATH = 512
 
 /** What the last block says, as JSON. The base is known again by its size and time of change, wherever it lies now. */
 interface Label {
@@ -68,6 +73,7 @@ function assemble(overlay: ImageFile, base: ImageFile, files: AsyncFiles): Disk 
     release() {
       // What was written without a flush need not survive a crash, but it should survive an orderly end.
       try {
+        if (io.flushFault !== 0) throw new SyscallError('fdatasync', io.flushFault)
         fdatasync(overlay.fd)
         for (const { index, bytes: chunk } of map.takeDirty())
           writeSync(overlay.fd, chunk, 0, BLOCK, mapAt(bytes, index))
@@ -98,26 +104,6 @@ function flushWithMap(io: FileIo, map: BlockMap, bytes: number, done: DiskDone):
   io.flush((errno) => (errno === 0 && dirty.length > 0 ? writeChunk(0) : end(errno)))
 }
 
-/** A flush that comes while one is under way waits for the next, which serves all that came meanwhile. */
-function oneAtATime(flush: (done: DiskDone) => void): (done: DiskDone) => void {
-  let running = false
-  let waiting: DiskDone[] = []
-  const run = (): void => {
-    const served = waiting
-    waiting = []
-    running = true
-    flush((errno) => {
-      running = false
-      if (waiting.length > 0) run()
-      for (const done of served) done(errno)
-    })
-  }
-  return (done) => {
-    waiting.push(done)
-    if (!running) run()
-  }
-}
-
 // ---- the file ----
 
 const dataEnd = (bytes: number): number => Math.ceil(bytes / BLOCK) * BLOCK
@@ -144,7 +130,7 @@ function createIfMissing(path: string, base: ImageFile): void {
     format: FORMAT,
     version: VERSION,
     bytes,
-    base: { path: base.path, modifiedMs: Math.floor(stat.mtimeMs) },
+    base: { path: base.path.slice(-LABEL_PATH), modifiedMs: Math.floor(stat.mtimeMs) },
   }
   const block = Buffer.alloc(BLOCK)
   block.write(JSON.stringify(label))
@@ -152,9 +138,20 @@ function createIfMissing(path: string, base: ImageFile): void {
     ftruncateSync(fd, labelAt(bytes) + BLOCK)
     writeSync(fd, block, 0, BLOCK, labelAt(bytes))
     fdatasync(fd)
+    syncDirectory(dirname(path))
   } catch (cause) {
     rmSync(path)
     throw refused(path, pathFault(cause), undefined, cause)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Or a crash of the host could take the file with all that has been flushed. fsync(2) */
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
   } finally {
     closeSync(fd)
   }

@@ -1,5 +1,6 @@
 /** A disk that is a file or block device of the host, byte for byte. */
 import {
+  ECANCELED,
   EINVAL,
   EOPNOTSUPP,
   FALLOC_FL_KEEP_SIZE,
@@ -31,6 +32,7 @@ class RawDisk implements Disk {
   readonly id: string
   readonly #io: FileIo
   readonly #release: () => void
+  #drains = 0
 
   constructor({ io, bytes, readOnly, id, release }: RawDiskOptions) {
     this.#io = io
@@ -57,15 +59,12 @@ class RawDisk implements Disk {
 
   discard(offset: number, length: number, done: DiskDone): void {
     // A hint: where the host cannot take space back, nothing is lost.
-    const end = (errno: number) => done(errno === EOPNOTSUPP ? 0 : errno)
-    this.#fallocate(PUNCH_HOLE, offset, length, end)
+    this.#fallocate(PUNCH_HOLE, offset, length, done, () => done(0))
   }
 
   writeZeroes(offset: number, length: number, mayUnmap: boolean, done: DiskDone): void {
-    this.#fallocate(mayUnmap ? PUNCH_HOLE : ZERO_RANGE, offset, length, (errno) => {
-      if (errno === EOPNOTSUPP) this.#writeZerosByHand(offset, length, done)
-      else done(errno)
-    })
+    const byHand = () => this.#writeZerosByHand(offset, length, done)
+    this.#fallocate(mayUnmap ? PUNCH_HOLE : ZERO_RANGE, offset, length, done, byHand)
   }
 
   submit(): void {
@@ -73,23 +72,31 @@ class RawDisk implements Disk {
   }
 
   drain(): void {
-    this.#io.files.drain?.()
+    this.#drains++
+    this.#io.files.drain(this.#io.fd)
   }
 
   close(): void {
     this.#release()
   }
 
-  #fallocate(mode: number, offset: number, length: number, done: DiskDone): void {
+  #fallocate(mode: number, offset: number, length: number, done: DiskDone, otherwise: () => void): void {
     if (!this.#inside(offset, length) || this.readOnly) done(EINVAL)
-    else this.#io.files.fallocate(this.#io.fd, mode, offset, length, (result) => done(errnoOf(result)))
+    else
+      this.#io.files.fallocate(this.#io.fd, mode, offset, length, (result) => {
+        // Block devices refuse with EINVAL what is no multiple of their own sectors, of 4 KiB perhaps.
+        if (result === -EOPNOTSUPP || result === -EINVAL) otherwise()
+        else done(errnoOf(result))
+      })
   }
 
   /** For file systems that know no holes. A step at a time, so that the main loop goes on in between. */
   #writeZerosByHand(offset: number, length: number, done: DiskDone): void {
     const part = Math.min(length, ZEROS.length)
+    const drains = this.#drains
     this.#io.writeLater(offset, [ZEROS], 0, part, (errno) => {
       if (errno !== 0 || part === length) done(errno)
+      else if (drains !== this.#drains) done(ECANCELED)
       else this.#writeZerosByHand(offset + part, length - part, done)
     })
   }

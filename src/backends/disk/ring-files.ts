@@ -31,15 +31,18 @@ class RingFiles implements AsyncFiles {
 
   constructor(reactor: Reactor) {
     this.#reactor = reactor
+    let ring: IoUring | undefined
     try {
-      this.#ring = new IoUring(ENTRIES, this.#eventfd)
+      ring = new IoUring(ENTRIES, this.#eventfd)
+      reactor.watchEventfd(this.#eventfd, () => this.submit())
     } catch (error) {
+      ring?.close()
       close(this.#eventfd)
       throw error
     }
+    this.#ring = ring
     this.#underWay = new Array(this.#ring.entries)
     this.#freeTokens = Array.from({ length: this.#ring.entries }, (_, token) => token)
-    reactor.watchEventfd(this.#eventfd, () => this.submit())
   }
 
   preadv(fd: number, vector: AsyncVector, offset: number, done: FileDone): void {
@@ -72,9 +75,9 @@ class RingFiles implements AsyncFiles {
     }
   }
 
-  drain(): void {
+  drain(fd: number): void {
     this.submit()
-    while (this.#freeTokens.length < this.#ring.entries) {
+    while (this.#worksOn(fd)) {
       this.#ring.wait()
       this.submit()
     }
@@ -86,6 +89,10 @@ class RingFiles implements AsyncFiles {
     this.#reactor.unwatch(this.#eventfd)
     this.#ring.close()
     close(this.#eventfd)
+  }
+
+  #worksOn(fd: number): boolean {
+    return [...this.#underWay, ...this.#waiting].some((one) => one?.request.fd === fd)
   }
 
   #add(request: Request, done: FileDone): void {

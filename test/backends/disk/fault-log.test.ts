@@ -8,6 +8,9 @@ test('the owner of a disk hears why a request of the guest failed, and how often
   const disk = logFaults(memory, '/images/disk', (line) => lines.push(line))
   disk.flush((errno) => t.is(errno, 0))
   t.deepEqual(lines, [])
+  memory.failWith = 125
+  disk.read(0, [new Uint8Array(512)], 0, 512, (errno) => t.is(errno, 125))
+  t.deepEqual(lines, [], 'called off by the guest itself')
   memory.failWith = 28
   disk.write(0, [new Uint8Array(512)], 0, 512, (errno) => t.is(errno, 28))
   t.deepEqual(lines, ['disk /images/disk: a write failed: the disk is full.'])

@@ -2,11 +2,13 @@ import { readFileSync, statSync, truncateSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
 import { openRawDisk } from '../../../src/backends/disk/open-disk.ts'
-import { ask, diskFiles, pattern, readAll, write } from '../../helpers/disk-files.ts'
+import { ask, changed, diskFiles, pattern, readAll, write } from '../../helpers/disk-files.ts'
 
 const SIZE = 64 * 1024
 const EIO = 5
 const EINVAL = 22
+const EOPNOTSUPP = 95
+const ECANCELED = 125
 
 for (const engine of ['best', 'pool'] as const) {
   const by = engine === 'best' ? 'by io_uring, where the host has it' : 'by the thread pool'
@@ -89,11 +91,46 @@ for (const engine of ['best', 'pool'] as const) {
 test('a drain returns when every request has ended, where io_uring can wait for them', (t) => {
   const { files, image, keep } = diskFiles(t)
   const disk = keep(openRawDisk(image('disk', pattern(SIZE)), false, files))
+  const other = keep(openRawDisk(image('other', pattern(SIZE)), false, files))
   let ended = 0
+  for (let request = 0; request < 300; request++) disk.writeZeroes(0, 512, true, () => ended++)
   for (let request = 0; request < 300; request++) disk.flush(() => ended++)
+  other.drain()
   disk.drain()
-  if (files.kind === 'io_uring') t.is(ended, 300)
-  else t.is(files.drain, undefined)
+  if (files.kind === 'io_uring') t.is(ended, 600)
+  else t.pass('the pool has no such way: pool-files.test.ts')
+})
+
+for (const errno of [EINVAL, EOPNOTSUPP])
+  test(`where the host cannot make zeros (errno ${errno}), they are written, and a discard is only a hint`, async (t) => {
+    const { files, image, keep } = diskFiles(t)
+    const path = image('disk', pattern(SIZE))
+    const refusing = changed(files, { fallocate: (_fd, _mode, _offset, _length, done) => done(-errno) })
+    const disk = keep(openRawDisk(path, false, refusing))
+    t.is(await ask(disk, (done) => disk.discard(0, 512, done)), 0)
+    t.deepEqual(new Uint8Array(readFileSync(path)), pattern(SIZE))
+    t.is(await ask(disk, (done) => disk.writeZeroes(512, 1024, true, done)), 0)
+    t.deepEqual(new Uint8Array(readFileSync(path)), pattern(SIZE).fill(0, 512, 1536))
+  })
+
+test('zeros that are written one part after the other end early when the guest is reset', (t) => {
+  const { files, image, keep } = diskFiles(t)
+  const parts: ((result: number) => void)[] = []
+  const slow = changed(files, {
+    fallocate: (_fd, _mode, _offset, _length, done) => done(-EOPNOTSUPP),
+    pwritev: (_fd, vector, _offset, done) => void parts.push(() => done(vector.length)),
+    drain: () => {},
+  })
+  const path = image('disk', new Uint8Array(512))
+  truncateSync(path, 2 ** 30)
+  const disk = keep(openRawDisk(path, false, slow))
+  const ends: number[] = []
+  disk.writeZeroes(0, 2 ** 30, true, (result) => void ends.push(result))
+  parts.shift()!(0)
+  disk.drain()
+  parts.shift()!(0)
+  t.deepEqual(ends, [ECANCELED])
+  t.is(parts.length, 0)
 })
 
 test('a read-only disk refuses to be written and has nothing to flush', async (t) => {
