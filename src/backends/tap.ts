@@ -177,6 +177,8 @@ class HostTap implements Tap {
     this.#reactor.unwatch(this.#fd)
     this.#watched = 0
     this.#setLink(false)
+    // A frame that waits for room need not: it is dropped now.
+    this.#listener?.writable()
   }
 
   #setLink(up: boolean): void {

@@ -18,8 +18,9 @@ const CONFIG = { numPages: 0, actual: 4, poison: 12, bytes: 16 } as const
 
 /** Page frame numbers count pages of this size, whatever the guest's are. §5.5.6 */
 const PAGE_BYTES = 4096
-/** Page frame numbers of one request, each a system call at worst; Linux sends 256. */
+/** Page frame numbers of one request, each a system call at worst; Linux sends 256, and so many make a turn. */
 const LIST_MAX = 1024
+const TURN_BYTES = 4 * 256
 /** Each report is a few ranges of megabytes, and the views of them cost nothing. */
 const REPORT_MAX_BYTES = 2 ** 40
 
@@ -60,7 +61,7 @@ class Balloon implements VirtioBalloon {
    * offered and use the fourth: either will do. Linux insists on 32 entries there.
    */
   readonly queues = [
-    { name: 'inflateq', maxSize: 8, maxChainBytes: 4 * LIST_MAX },
+    { name: 'inflateq', maxSize: 8, maxChainBytes: 4 * LIST_MAX, turnBytes: TURN_BYTES },
     { name: 'deflateq', maxSize: 8, maxChainBytes: 4 * LIST_MAX },
     { name: 'statsq', maxSize: 8 },
     { name: 'reporting_vq without free_page_vq', maxSize: 32, maxChainBytes: REPORT_MAX_BYTES },

@@ -18,6 +18,7 @@ export const VIRTIO_NET_F = {
   MRG_RXBUF: bit(15),
   STATUS: bit(16),
   CTRL_VQ: bit(17),
+  CTRL_MAC_ADDR: bit(23),
   GUEST_USO4: bit(54),
   GUEST_USO6: bit(55),
   HOST_USO: bit(56),

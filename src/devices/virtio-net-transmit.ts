@@ -15,7 +15,7 @@ export interface TransmitTerms {
   readonly offloads: Offloads
   readonly mtu: number
   /** Frames from any other address are dropped. */
-  readonly source: Uint8Array | undefined
+  readonly source: Uint8Array
 }
 
 /** From DRIVER_OK to reset. */
@@ -72,8 +72,7 @@ export class NetTransmitter {
   }
 }
 
-const isFrom = (source: Uint8Array | undefined, head: Uint8Array): boolean => {
-  if (source === undefined) return true
+const isFrom = (source: Uint8Array, head: Uint8Array): boolean => {
   for (let at = 0; at < 6; at++) if (head[SOURCE_AT + at] !== source[at]) return false
   return true
 }

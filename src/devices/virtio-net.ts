@@ -27,10 +27,8 @@ const QUEUE_SIZE = 256
 
 export interface NetOptions {
   readonly backend: NetBackend
-  /** The card's address, 6 bytes. */
+  /** The card's address, 6 bytes: the only one that it sends from. */
   readonly mac: Uint8Array
-  /** Lets frames out that claim to come from another address; for guests that are bridges. */
-  readonly anySource?: boolean
   /** In each direction; what it lets wait in the host, the host may drop. */
   readonly rate?: RateLimit
 }
@@ -59,14 +57,13 @@ class Net implements VirtioNet {
   readonly queues: readonly QueueSpec[]
   readonly #view = new DataView(this.config.buffer)
   readonly #backend: NetBackend
-  readonly #anySource: boolean
   #host: DeviceHost | undefined
   #receiver: NetReceiver | undefined
   #transmitter: NetTransmitter | undefined
   /** What the driver takes at present, in feature bits; undefined until it said otherwise than by its features. */
   #guestOffloads: bigint | undefined
 
-  constructor({ backend, mac, anySource = false, rate }: NetOptions) {
+  constructor({ backend, mac, rate }: NetOptions) {
     this.queues = [
       { name: 'receiveq', maxSize: QUEUE_SIZE, rate },
       { name: 'transmitq', maxSize: QUEUE_SIZE, rate },
@@ -80,10 +77,10 @@ class Net implements VirtioNet {
       VIRTIO_NET_F.MRG_RXBUF |
       VIRTIO_NET_F.CTRL_VQ |
       VIRTIO_NET_F.CTRL_GUEST_OFFLOADS |
+      VIRTIO_NET_F.CTRL_MAC_ADDR |
       toHostBits(toHost) |
       toGuestBits(toGuest)
     this.#backend = backend
-    this.#anySource = anySource
     this.config.set(mac.subarray(0, MAC_BYTES), CONFIG.mac)
     this.#view.setUint16(CONFIG.pairs, 1, true)
     this.#view.setUint16(CONFIG.mtu, backend.mtu, true)
@@ -98,9 +95,10 @@ class Net implements VirtioNet {
   activate(host: DeviceHost): void {
     this.#host = host
     const mtu = this.#view.getUint16(CONFIG.mtu, true)
-    const offloads = toGuestOffloads(this.#guestOffloads ?? host.features)
+    // Saved ones come from a file that anyone may have altered.
+    const offloads = toGuestOffloads((this.#guestOffloads ?? host.features) & host.features)
     const mergeable = (host.features & VIRTIO_NET_F.MRG_RXBUF) !== 0n
-    const source = this.#anySource ? undefined : this.config.slice(CONFIG.mac, CONFIG.mac + MAC_BYTES)
+    const source = this.#address.slice()
     this.#receiver = new NetReceiver(this.#backend, { mergeable, mtu }, offloads)
     this.#transmitter = new NetTransmitter(this.#backend, { offloads: toHostOffloads(host.features), mtu, source })
     this.#backend.setOffloads(offloads)
@@ -125,7 +123,7 @@ class Net implements VirtioNet {
 
   save(): Json {
     return {
-      mac: [...this.config.subarray(CONFIG.mac, CONFIG.mac + MAC_BYTES)],
+      mac: [...this.#address],
       mtu: this.#view.getUint16(CONFIG.mtu, true),
       guestOffloads: this.#guestOffloads === undefined ? null : hex(this.#guestOffloads),
     }
@@ -152,8 +150,17 @@ class Net implements VirtioNet {
     }
   }
 
+  get #address(): Uint8Array {
+    return this.config.subarray(CONFIG.mac, CONFIG.mac + MAC_BYTES)
+  }
+
   #control(queue: DeviceQueue): void {
-    for (let chain = queue.next(); chain; chain = queue.next()) answerControl(chain, (bits) => this.#setOffloads(bits))
+    const card = {
+      // Without an answer Linux would change the address on its own, and every frame from it would be dropped.
+      setAddress: (mac: Uint8Array) => isSameAddress(mac, this.#address),
+      setOffloads: (bits: bigint) => this.#setOffloads(bits),
+    }
+    for (let chain = queue.next(); chain; chain = queue.next()) answerControl(chain, card)
   }
 
   /** Only what was negotiated can be switched (§5.1.6.5.6.2). */
@@ -183,3 +190,5 @@ class Net implements VirtioNet {
     this.#view.setUint16(CONFIG.status, this.#backend.linkUp ? VIRTIO_NET_S_LINK_UP : 0, true)
   }
 }
+
+const isSameAddress = (one: Uint8Array, other: Uint8Array): boolean => one.every((byte, at) => byte === other[at])

@@ -2,27 +2,20 @@
  * One virtual machine, assembled top to bottom: memory, interrupt controllers, devices on their buses, kernel, vCPUs.
  * Devices meet addresses and interrupt lines in place-devices.ts, and nowhere else.
  */
-import { CAP } from '../../kvm-bindings/capabilities.ts'
-import { CoalescedMmioRing } from '../../kvm-bindings/coalesced-mmio.ts'
-import { KVM_PIT_SPEAKER_DUMMY } from '../../kvm-bindings/constants.ts'
-import { KvmSystem } from '../../kvm-bindings/kvm.ts'
-import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
-import type { VmFd } from '../../kvm-bindings/vm-fd.ts'
 import type { Reactor } from '../backends/reactor.ts'
 import { loadKernel } from '../boot/load-kernel.ts'
-import { BugError, HostError } from '../errors.ts'
-import { IDENTITY_MAP_GPA, PAGE_SIZE, TSS_GPA } from '../memory/memory-map.ts'
-import { allocateRam, type Ram } from '../memory/ram.ts'
+import { BugError } from '../errors.ts'
+import type { Ram } from '../memory/ram.ts'
 import type { Json, JsonObject } from '../virtio/saved-state.ts'
 import { type BootModuleSource, placeModules } from './boot-modules.ts'
 import { type RunnerKind, runnerFactory, runnerKind } from './choose-runner.ts'
 import { tellOfPause } from './clock.ts'
 import type { CpuPolicy } from './cpu-policy.ts'
+import { createVcpus, createVm, deferredWrites } from './create-vm.ts'
 import { virtioArgument, virtioSlot } from './device-table.ts'
 import { createExitHandler, type MachineEnd } from './exit-handler.ts'
 import { createExitTrace } from './exit-trace.ts'
 import { type DevicePlan, placeDevices } from './place-devices.ts'
-import { createRegisterPages, type RegisterPages } from './register-pages.ts'
 import { createVcpuGroup } from './vcpu-group.ts'
 import { applyCpuPolicy, type EntryState, type PolicyMemory, setEntryState, suggestAndApply } from './vcpu-setup.ts'
 import type { RestoreOptions } from './vm-state.ts'
@@ -81,16 +74,16 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     for (const undo of releases.splice(0).reverse()) undo()
   }
   try {
-    const kvm = orHostError('open /dev/kvm', () => KvmSystem.open())
-    releases.push(() => kvm.close())
-    const vm = orHostError('KVM_CREATE_VM', () => kvm.createVm())
-    releases.push(() => vm.close())
-    const ram = allocateRam(config.memoryBytes)
-    releases.push(() => ram.close())
-    config.onRam?.(ram)
-    const registerPages = prepareVm(vm, ram, config, showsRegisters(kvm, config))
-    if (registerPages) releases.push(() => registerPages.close())
-
+    const { kvm, vm, ram, registerPages } = createVm(
+      {
+        memoryBytes: config.memoryBytes,
+        pit: config.pit ?? false,
+        // A trace shows every access, reads too.
+        pages: config.trace ? 0 : config.devices.length,
+        onRam: config.onRam,
+      },
+      releases,
+    )
     const { reactor } = config
     const { ports, portDevices, mmio, transports, lines } = placeDevices(config, {
       vm,
@@ -105,8 +98,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     const cpus = config.cpus ?? 1
     const entryState = config.restore ? undefined : await boot(config, ram, cpus)
 
-    // All but the first wait for INIT and a start-up interrupt: KVM creates them so.
-    const vcpus = Array.from({ length: cpus }, (_, id) => createVcpu(vm, id, releases))
+    const vcpus = createVcpus(vm, cpus, releases)
     const first = vcpus[0]!
     const given = config.restore ? (await machineState()).savedPolicy(config.restore.state) : config.policy
     const policy = given ?? suggestAndApply(kvm, first, cpus, config.policyMemory)
@@ -225,57 +217,4 @@ async function boot(config: MachineConfig, { memory }: Ram, cpus: number): Promi
     modules: placeModules(memory, modules, kernel.end, kernel.modulesEnd),
     rsdp,
   })
-}
-
-/** No device, no permission, a hypervisor of others that holds the processor (EBUSY), no memory: the host's to mend. */
-function orHostError<T>(what: string, attempt: () => T): T {
-  try {
-    return attempt()
-  } catch (cause) {
-    const { code } = cause as { code?: string }
-    throw new HostError(`Cannot create a virtual machine: ${what} gave ${code ?? cause}.`, {
-      hint: 'Run `cloister doctor` to see what this host lacks, or use --isolation container.',
-      cause,
-    })
-  }
-}
-
-/**
- * Memory first: a change of the memory slots waits for every reader of the VM's tables (SRCU), and once a device has
- * been registered it waits for that one's grace period too, 7 ms instead of 0.2 on Linux 6.18. Interrupt controllers
- * before any vCPU, or that vCPU gets no local APIC.
- */
-function prepareVm(vm: VmFd, ram: Ram, { pit, devices }: MachineConfig, paged: boolean): RegisterPages | undefined {
-  for (const [slot, { gpa, size, hva }] of ram.regions.entries()) {
-    vm.setUserMemoryRegion({
-      slot,
-      flags: 0,
-      guest_phys_addr: BigInt(gpa),
-      memory_size: BigInt(size),
-      userspace_addr: hva,
-    })
-  }
-  const pages = paged ? createRegisterPages(vm, ram.regions.length, devices.length) : undefined
-  vm.setTssAddr(TSS_GPA)
-  vm.setIdentityMapAddr(IDENTITY_MAP_GPA)
-  vm.createIrqchip()
-  // With port 0x61, by which kernels gate and read the channel that they calibrate on.
-  if (pit) vm.createPit2(KVM_PIT_SPEAKER_DUMMY)
-  return pages
-}
-
-/** A trace shows every access, reads too. */
-const showsRegisters = (kvm: KvmSystem, { devices, trace }: MachineConfig): boolean =>
-  devices.length > 0 && !trace && kvm.checkExtension(CAP.KVM_CAP_READONLY_MEM) > 0
-
-function createVcpu(vm: VmFd, id: number, releases: (() => void)[]): VcpuFd {
-  const vcpu = orHostError(`KVM_CREATE_VCPU ${id}`, () => vm.createVcpu(id))
-  releases.push(() => vcpu.close())
-  return vcpu
-}
-
-/** The ring lies in every vCPU's mapping, as many pages into it as the capability says (api.rst). */
-function deferredWrites(kvm: KvmSystem, vcpu: VcpuFd): CoalescedMmioRing {
-  const page = kvm.checkExtension(CAP.KVM_CAP_COALESCED_MMIO)
-  return new CoalescedMmioRing(vcpu.runPage.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE))
 }

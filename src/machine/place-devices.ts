@@ -88,6 +88,8 @@ function connect({ devices, trace, log }: DevicePlan, slot: number, site: Work):
     page: site.registerPages?.page(slot),
     log,
   })
+  // Devices let go of guest buffers before the memory goes, of a machine that never came to be too.
+  releases.push(() => transport.reset())
   // A trace shows every exit: nothing is kept back then.
   for (const { offset, size } of trace ? [] : DEFERRABLE_WRITES) vm.registerCoalescedMmio(BigInt(gpa + offset), size)
   // virtio 1.2 §4.2.2: the driver writes the queue's number to QueueNotify; one eventfd per number.

@@ -21,17 +21,23 @@ export function createRegisterPages(vm: VmFd, memorySlot: number, count: number)
   try {
     ftruncate(memfd, size)
     const address = mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0)
-    vm.setUserMemoryRegion({
-      slot: memorySlot,
-      flags: KVM_MEM_READONLY,
-      guest_phys_addr: BigInt(VIRTIO_WINDOWS_GPA),
-      memory_size: BigInt(size),
-      userspace_addr: address,
-    })
-    const bytes = new Uint8Array(viewMemory(address, size))
-    return {
-      page: (slot) => bytes.subarray(slot * VIRTIO_WINDOW_SIZE, (slot + 1) * VIRTIO_WINDOW_SIZE),
-      close: () => munmap(address, size),
+    const unmap = () => munmap(address, size)
+    try {
+      vm.setUserMemoryRegion({
+        slot: memorySlot,
+        flags: KVM_MEM_READONLY,
+        guest_phys_addr: BigInt(VIRTIO_WINDOWS_GPA),
+        memory_size: BigInt(size),
+        userspace_addr: address,
+      })
+      const bytes = new Uint8Array(viewMemory(address, size))
+      return {
+        page: (slot) => bytes.subarray(slot * VIRTIO_WINDOW_SIZE, (slot + 1) * VIRTIO_WINDOW_SIZE),
+        close: unmap,
+      }
+    } catch (error) {
+      unmap()
+      throw error
     }
   } finally {
     close(memfd)

@@ -7,7 +7,7 @@ import { capabilityNames } from '../host/capabilities.ts'
 import { ownNamespaces } from '../host/namespaces.ts'
 import { readStatus } from '../host/process-status.ts'
 import type { SecurityFinding } from '../instance/instance.ts'
-import type { NetworkSpec } from '../instance/run-spec.ts'
+import type { DiskSpec, NetworkSpec } from '../instance/run-spec.ts'
 import { MIB } from '../memory/memory-map.ts'
 import type { VmmCgroup } from './vmm-cgroup.ts'
 
@@ -17,12 +17,16 @@ export interface GuestFacts {
   readonly memoryBytes: number
   readonly cpus: number
   readonly network?: NetworkSpec | undefined
+  readonly disks?: readonly DiskSpec[] | undefined
+  /** It has sockets to programs of the host. */
+  readonly vsock?: boolean
   /** Of the user's own; undefined when it is ours. */
   readonly kernel?: string | undefined
   readonly group: VmmCgroup | undefined
 }
 
-export function securityOfUnikernel({ memoryBytes, cpus, network, kernel, group }: GuestFacts): SecurityFinding[] {
+export function securityOfUnikernel(facts: GuestFacts): SecurityFinding[] {
+  const { memoryBytes, cpus, network, disks = [], vsock = false, kernel, group } = facts
   const limits = group?.joined?.cgroup.limits()
   const refused = group?.joined?.refused ?? []
   const coming = group !== undefined && group.joined === undefined
@@ -37,9 +41,10 @@ export function securityOfUnikernel({ memoryBytes, cpus, network, kernel, group 
       state: 'on',
       detail: "none of the program's reaches the host; it reaches the virtual devices",
     },
-    { topic: 'files', state: 'on', detail: "a copy in the guest's memory; nothing of the host's is shared" },
+    filesFinding(disks),
     { topic: 'processes', state: 'on', detail: 'it sees no process of the host' },
     networkFinding(network),
+    ...(vsock ? [VSOCK_FINDING] : []),
     ...vmm(),
     limits?.memoryBytes === undefined
       ? { topic: 'memory', state: 'partial', detail: `${guest}; the VMM has no limit: ${without}` }
@@ -52,6 +57,24 @@ export function securityOfUnikernel({ memoryBytes, cpus, network, kernel, group 
           detail: `${plural(cpus)}; with the VMM at most ${limits.cpus} of the host's`,
         },
   ]
+}
+
+/** What a disk is kept in is the host's, and the device serves the guest nothing else of it. */
+function filesFinding(disks: readonly DiskSpec[]): SecurityFinding {
+  const copy = "a copy in the guest's memory"
+  if (disks.length === 0) return { topic: 'files', state: 'on', detail: `${copy}; nothing of the host's is shared` }
+  const isWritten = ({ readOnly, copyOnWrite = false }: DiskSpec) => !readOnly && !copyOnWrite
+  const written = disks.filter(isWritten).map(({ path }) => path)
+  const read = disks.flatMap((disk) => [...(isWritten(disk) ? [] : [disk.path]), ...(disk.base ? [disk.base] : [])])
+  const does = (what: string, paths: string[]) => (paths.length > 0 ? [`${what} ${paths.join(', ')}`] : [])
+  const doings = [...does('reads and writes', written), ...does('reads', read)]
+  return { topic: 'files', state: 'partial', detail: `${copy}; as its disks, of the host's, it ${doings.join('; ')}` }
+}
+
+const VSOCK_FINDING: SecurityFinding = {
+  topic: 'host sockets',
+  state: 'partial',
+  detail: 'it reaches programs that listen for it as vsock.sock_PORT in its directory, and no others',
 }
 
 /** The card drops frames from any address but its own; what becomes of the others is for the host's side to say. */

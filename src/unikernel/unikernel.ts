@@ -223,7 +223,7 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
       ...(attached?.balloon && { guestMemory: guestMemoryUsage(attached.balloon) }),
     }),
     describe: () => ({
-      security: securityOfUnikernel({ ...spec, group }),
+      security: securityOfUnikernel({ ...spec, vsock: attached?.describe().vsock !== undefined, group }),
       details: {
         kernel: spec.kernel ?? unikernelPath,
         ...attached?.describe(),

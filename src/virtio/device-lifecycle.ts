@@ -42,8 +42,8 @@ export interface RegisterWatcher {
   anything(): void
 }
 
-/** One call of a device's handler; the bytes are a few milliseconds of copying. */
-const TURN: Budget = { chains: 256, bytes: 16 * 2 ** 20 }
+/** One call of a device's handler; the bytes are a millisecond or two of copying, or of the host's network. */
+const TURN: Budget = { chains: 256, bytes: 2 * 2 ** 20 }
 /** Log lines that one device may cause: a guest must not fill the host's disk. */
 const LOG_LINES = 32
 
@@ -109,7 +109,7 @@ export class DeviceLifecycle implements DeviceHost {
   }
 
   configChanged(): void {
-    this.#configGeneration = (this.#configGeneration + 1) >>> 0
+    this.nextConfigGeneration()
     // A driver that comes later reads what is there by then.
     if (!this.#active) return
     this.#watcher?.anything()
@@ -195,6 +195,11 @@ export class DeviceLifecycle implements DeviceHost {
     return this.#configGeneration
   }
 
+  /** A driver that is at reading the configuration space reads it again (§2.5.1). */
+  nextConfigGeneration(): void {
+    this.#configGeneration = (this.#configGeneration + 1) >>> 0
+  }
+
   /** What lies past the end reads 0. */
   readConfig(offset: number, data: Uint8Array): void {
     const { config } = this.device
@@ -275,7 +280,16 @@ export class DeviceLifecycle implements DeviceHost {
     const status = saved.integer('status', 0xff)
     this.#interruptStatus = saved.integer('interruptStatus', INTERRUPT_USED_BUFFER | INTERRUPT_CONFIG_CHANGE)
     this.#configGeneration = saved.integer('configGeneration', 0xffffffff)
+    // What the driver was at reading may be otherwise here.
+    this.nextConfigGeneration()
     this.#features = saved.u64('driverFeatures')
+    // What was never offered here would be asked of a backend that does not have it.
+    if ((status & STATUS.FEATURES_OK) !== 0 && !this.#featuresFit) {
+      throw new HostError(
+        `Cannot restore ${this.name}: its driver uses features ${hex(this.#features)} of ${hex(this.offered)} offered.`,
+        { hint: 'Restore it where its disks and networks can do what they could.' },
+      )
+    }
     const queues = saved.array('queues', this.queues.length, (queue) => queue)
     for (const [index, queue] of this.queues.entries()) queue.restore(queues[index], this.#ringFeatures)
     this.device.restore(saved.value('deviceState'))

@@ -21,6 +21,8 @@ export interface QueueSpec {
   readonly maxSize: number
   /** Most bytes that one chain may describe; a longer one is a driver's mistake. 16 MiB unless said. */
   readonly maxChainBytes?: number
+  /** Bytes that one call of `onAvailable` may take, where a byte is dearer than a copy of it. */
+  readonly turnBytes?: number
   /** How fast chains may be taken; their bytes are those read and those written. Not limited unless said. */
   readonly rate?: RateLimit
 }

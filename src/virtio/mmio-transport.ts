@@ -68,7 +68,7 @@ class Transport implements MmioTransport {
     })
     this.name = this.#life.name
     this.#registers = this.#wireRegisters()
-    this.#page = page && new RegisterPage(page, this.#registers, device.config)
+    this.#page = page && new RegisterPage(page, this.#registers, device.config, () => this.#life.nextConfigGeneration())
   }
 
   get queueCount(): number {

@@ -45,6 +45,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   readonly setup: QueueSetup
   readonly #views: GuestViews
   readonly #maxChainBytes: number
+  readonly #turnBytes: number
   readonly #owner: QueueOwner
   readonly #limiter: RateLimiter | undefined
 
@@ -66,7 +67,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   #again: number[] = []
 
   constructor(index: number, spec: QueueSpec, views: GuestViews, owner: QueueOwner) {
-    const { name, maxSize, maxChainBytes = DEFAULT_MAX_CHAIN_BYTES, rate } = spec
+    const { name, maxSize, maxChainBytes = DEFAULT_MAX_CHAIN_BYTES, turnBytes = Infinity, rate } = spec
     if (maxSize < 1 || maxSize > MAX_SIZE || (maxSize & (maxSize - 1)) !== 0)
       throw new BugError(`Cannot offer ${name}: a maximum size of ${maxSize} is not a power of two up to ${MAX_SIZE}.`)
     this.index = index
@@ -75,6 +76,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
     this.setup = { size: maxSize, descriptors: 0n, available: 0n, used: 0n }
     this.#views = views
     this.#maxChainBytes = maxChainBytes
+    this.#turnBytes = turnBytes
     this.#owner = owner
     this.#limiter = rate && new RateLimiter(rate, owner.clock, () => owner.ready(index))
     this.#limits = { maxBytes: maxChainBytes, indirect: false }
@@ -129,7 +131,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   beginTurn(budget: Budget, limited = true): void {
     this.#limited = limited && this.#limiter !== undefined
     this.#chainsLeft = Math.min(budget.chains, this.setup.size)
-    this.#bytesLeft = budget.bytes
+    this.#bytesLeft = Math.min(budget.bytes, this.#turnBytes)
   }
 
   /** @returns whether the budget ran out, so that there may be more to do. */
@@ -142,8 +144,10 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   next(): Chain | undefined {
     const areas = this.#areas
     if (areas === undefined || this.#chainsLeft === 0 || this.#bytesLeft <= 0) return undefined
-    if (this.#limited && this.waiting > 0 && !this.#limiter!.ready()) return undefined
-    const head = this.#again.length > 0 ? this.#again.shift()! : this.#takeHead(areas)
+    // What comes again after a restore was paid for when it came first.
+    const again = this.#again.length > 0 ? this.#again.shift() : undefined
+    if (again === undefined && this.#limited && this.waiting > 0 && !this.#limiter!.ready()) return undefined
+    const head = again ?? this.#takeHead(areas)
     if (head === undefined) return undefined
     const chain = this.#chains[head]
     if (chain === undefined) throw new DriverError(`available head ${head} is outside a queue of ${areas.size}`)
@@ -155,7 +159,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
     this.#chainsLeft--
     const bytes = chain.readableBytes + chain.writableBytes
     this.#bytesLeft -= bytes
-    this.#limiter?.take(bytes)
+    if (again === undefined) this.#limiter?.take(bytes)
     return chain
   }
 

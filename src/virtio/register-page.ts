@@ -14,17 +14,25 @@ interface Register {
 export class RegisterPage {
   readonly #bytes: Uint8Array
   readonly #words: Uint32Array
-  /** Of the readable registers, but for ConfigGeneration. */
   readonly #reads = new Map<RegisterName, () => number>()
   readonly #config: Uint8Array
-  #generation = 0
+  readonly #nextGeneration: () => void
 
-  /** @param page MMIO_WINDOW_BYTES, aligned; all of it is overwritten @param config live */
-  constructor(page: Uint8Array, registers: readonly (Register | undefined)[], config: Uint8Array) {
+  /**
+   * @param page MMIO_WINDOW_BYTES, aligned; all of it is overwritten
+   * @param config live
+   * @param nextGeneration makes ConfigGeneration read another number
+   */
+  constructor(
+    page: Uint8Array,
+    registers: readonly (Register | undefined)[],
+    config: Uint8Array,
+    nextGeneration: () => void,
+  ) {
     this.#bytes = page.subarray(0, MMIO_WINDOW_BYTES)
     this.#words = new Uint32Array(page.buffer, page.byteOffset, MMIO_CONFIG / 4)
-    for (const register of registers)
-      if (register?.read && register.name !== 'ConfigGeneration') this.#reads.set(register.name, register.read)
+    for (const register of registers) if (register?.read) this.#reads.set(register.name, register.read)
+    this.#nextGeneration = nextGeneration
     this.#config = config.subarray(0, MMIO_WINDOW_BYTES - MMIO_CONFIG)
     this.#bytes.fill(0)
     this.show()
@@ -36,9 +44,9 @@ export class RegisterPage {
     if (!this.#configDiffers()) return
     // A driver that reads meanwhile sees another generation before or after, and reads again (§2.5.1). One that reads
     // everything between these lines may get a mixture: it hears of the change when the interrupt comes.
-    this.#nextGeneration()
+    this.#showNextGeneration()
     this.#bytes.set(this.#config, MMIO_CONFIG)
-    this.#nextGeneration()
+    this.#showNextGeneration()
   }
 
   /** After this register alone may have changed: seen by the guest before whatever the host does next. */
@@ -52,8 +60,8 @@ export class RegisterPage {
     return false
   }
 
-  #nextGeneration(): void {
-    this.#generation = (this.#generation + 1) >>> 0
-    Atomics.store(this.#words, MMIO_OFFSET.ConfigGeneration >> 2, this.#generation)
+  #showNextGeneration(): void {
+    this.#nextGeneration()
+    this.showRegister('ConfigGeneration')
   }
 }

@@ -1,4 +1,5 @@
 /** `--net`: a tap of the host as the virtio-net device of one VM. */
+import { hostname } from 'node:os'
 import type { Reactor } from '../backends/reactor.ts'
 import { attachTap, type Tap } from '../backends/tap.ts'
 import { type VirtioNet, virtioNet } from '../devices/virtio-net.ts'
@@ -129,11 +130,16 @@ export function tapRefusal(name: string, cause: unknown): CloisterError {
 
 const userName = () => process.env.USER ?? String(process.getuid?.() ?? 'USER')
 
-/** Locally administered, and the same for an instance of this name each time, so that neighbours keep their entries. */
-export function macOf(instance: string): string {
+const ownPlace = () => `${hostname()} ${process.getuid?.()}`
+
+/**
+ * Locally administered, and the same for an instance of this name each time, so that neighbours keep their entries.
+ * @param place whose names these are: one wire may join the taps of several hosts and users
+ */
+export function macOf(instance: string, place = ownPlace()): string {
   // FNV-1a, 64 bits: node:crypto would cost a cold start 5 ms.
   let hash = 0xcbf29ce484222325n
-  for (const byte of new TextEncoder().encode(instance))
+  for (const byte of new TextEncoder().encode(`${place} ${instance}`))
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n)
   // Bit 1: locally administered; bit 0: a group, which no sender is. IEEE 802
   const first = (hash & 0xfcn) | 2n

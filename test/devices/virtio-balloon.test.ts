@@ -100,6 +100,15 @@ test('the driver writes actual and poison_val, byte by byte if it likes, and not
   t.deepEqual([config(ACTUAL), config(POISON_VAL)], [0, 0])
 })
 
+test('one turn gives back one full list of pages, each a system call at worst; others have their turn in between', (t) => {
+  const { driver } = start()
+  for (let lists = 0; lists < 3; lists++) driver.queue(INFLATE).post({ gpa: DATA, length: 4 * 256 })
+  driver.kick(INFLATE)
+  t.is(driver.queue(INFLATE).usedIndex, 1)
+  driver.settle()
+  t.is(driver.queue(INFLATE).usedIndex, 3)
+})
+
 test('pages of the inflate queue go back to the host, neighbours together (§5.5.6)', (t) => {
   const { ranges, post } = start()
   t.is(post(INFLATE, [12, 10, 11, 40])[0]!.length, 0)

@@ -45,6 +45,24 @@ kvmTest('what a guest writes is in the image when it has ended, and nothing else
   t.deepEqual(image(path), zeroed(pattern(SIZE), 3 * BLOCK, 5 * BLOCK))
 })
 
+kvmTest(
+  'a guest writes a disk in pieces of any size, and all of them are in the image when it has ended',
+  async (t) => {
+    const { busybox, path } = setUp(t)
+    const { status, stderr } = await busybox(
+      [path],
+      'dd',
+      'if=/dev/zero',
+      'of=/dev/vda',
+      'bs=100',
+      'seek=3',
+      'count=77',
+    )
+    t.is(status, 0, stderr)
+    t.deepEqual(image(path), zeroed(pattern(SIZE), 300, 8000))
+  },
+)
+
 kvmTest('a disk ends where its image does: a write past it fails, and the image does not grow', async (t) => {
   const { busybox, path } = setUp(t)
   const { status } = await busybox(

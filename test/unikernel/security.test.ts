@@ -34,6 +34,35 @@ test('a network that the machine is on is named', (t) => {
   t.regex(on({ kind: 'network', name: 'n1' })?.detail ?? '', /"n1", which sends from its own address only/)
 })
 
+test('a disk of the host is no copy in memory: each is named, with what the guest may do to it', (t) => {
+  const disks = [
+    { path: '/srv/data.img', readOnly: false },
+    { path: '/srv/base.img', readOnly: true },
+    { path: '/srv/root.img', readOnly: false, copyOnWrite: true },
+  ]
+  const files = securityOfUnikernel({ memoryBytes: MIB, cpus: 1, disks, group: undefined }).find(
+    ({ topic }) => topic === 'files',
+  )
+  t.is(files?.state, 'partial')
+  t.regex(files?.detail ?? '', /reads and writes \/srv\/data\.img; reads \/srv\/base\.img, \/srv\/root\.img$/)
+  const oneDisk = securityOfUnikernel({ memoryBytes: MIB, cpus: 1, disks: disks.slice(1, 2), group: undefined })
+  t.notRegex(oneDisk.find(({ topic }) => topic === 'files')?.detail ?? '', /writes/)
+})
+
+test('a disk that holds what differs from another names that one too', (t) => {
+  const disks = [{ path: '/srv/diff.img', readOnly: false, base: '/srv/base.img' }]
+  const files = securityOfUnikernel({ memoryBytes: MIB, cpus: 1, disks, group: undefined }).find(
+    ({ topic }) => topic === 'files',
+  )
+  t.regex(files?.detail ?? '', /reads and writes \/srv\/diff\.img; reads \/srv\/base\.img$/)
+})
+
+test('sockets between guest and host are told of where there are any', (t) => {
+  t.is(line('host sockets'), undefined)
+  const found = securityOfUnikernel({ memoryBytes: MIB, cpus: 1, vsock: true, group: undefined })
+  t.is(found.find(({ topic }) => topic === 'host sockets')?.state, 'partial')
+})
+
 test('a limit is claimed only where a control group has it', (t) => {
   t.like(line('memory'), { state: 'partial' })
   t.like(line('processor'), { state: 'partial' })

@@ -482,6 +482,24 @@ test('a saved state that was altered is refused with the field that is wrong (cl
   }
 })
 
+test('features that this device does not offer are refused, though the saved driver had them (class 32)', (t) => {
+  const { driver } = started({ features: 3n | ALL_RING_FEATURES })
+  const { driver: other, probe } = create({ features: 1n })
+  const error = t.throws(() => other.transport.restore(driver.transport.save()), { instanceOf: HostError })
+  t.regex(error.message, /features/)
+  t.false(probe.calls.includes('activate'))
+  t.is(other.status, 0)
+})
+
+test('a driver that was still choosing features may have chosen what it liked', (t) => {
+  const { driver } = create({ features: 3n })
+  for (const status of [ACKNOWLEDGE, ACKNOWLEDGE | DRIVER]) driver.write('Status', status)
+  driver.write('DriverFeatures', 2)
+  const { driver: other } = create({ features: 1n })
+  other.transport.restore(driver.transport.save())
+  t.is(other.status, ACKNOWLEDGE | DRIVER)
+})
+
 test('a saved queue whose rings are not RAM here is refused (class 32)', (t) => {
   const { driver } = started()
   const state = driver.transport.save()

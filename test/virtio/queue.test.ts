@@ -392,11 +392,23 @@ test('one call takes a bounded number of bytes, and the rest in later turns of t
   const driver = new MmioDriver(probe, guarded)
   driver.start()
   probe.onChain = (chain) => chain.complete(0)
-  for (let i = 0; i < 6; i++) driver.queue(0).post({ gpa: 0, length: 8 * 2 ** 20 })
+  for (let i = 0; i < 6; i++) driver.queue(0).post({ gpa: 0, length: 2 ** 20 })
   driver.kick(0)
   t.is(driver.queue(0).usedIndex, 2)
   t.is(driver.settle(), 3)
   t.is(driver.queue(0).usedIndex, 6)
+})
+
+test('a queue whose bytes are dear hands out fewer in one call', (t) => {
+  const probe = createProbeDevice({ turnBytes: 64 })
+  const driver = new MmioDriver(probe)
+  driver.start()
+  probe.onChain = (chain) => chain.complete(0)
+  for (let i = 0; i < 3; i++) driver.queue(0).post({ gpa: 0, length: 64 })
+  driver.kick(0)
+  t.is(driver.queue(0).usedIndex, 1)
+  driver.settle()
+  t.is(driver.queue(0).usedIndex, 3)
 })
 
 test('reset with chains in flight: completing one later touches neither ring nor memory (class 5)', (t) => {

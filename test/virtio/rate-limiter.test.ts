@@ -200,3 +200,17 @@ test('the state of a rate is saved with its queue', (t) => {
   other.transport.restore(JSON.parse(JSON.stringify(state)))
   t.deepEqual((other.transport.save().queues as readonly JsonObject[])[0]!.rate, { bytes: -500, operations: null })
 })
+
+test('a chain that comes again after a restore was paid for already, and does not wait', (t) => {
+  const rate = { bytesPerSecond: 1000 }
+  const driver = new MmioDriver(createProbeDevice({ rate }), createGuardedMemory(), new TestClock())
+  driver.start()
+  driver.queue(0).post({ gpa: DATA, length: 600 })
+  driver.kick(0)
+  const probe = createProbeDevice({ rate })
+  const other = new MmioDriver(probe, driver.guarded, new TestClock())
+  other.transport.restore(JSON.parse(JSON.stringify(driver.transport.save())))
+  other.settle()
+  t.is(probe.chains.length, 1)
+  t.deepEqual((other.transport.save().queues as readonly JsonObject[])[0]!.rate, { bytes: -500, operations: null })
+})

@@ -44,6 +44,25 @@ test('a changed configuration is on the page before its interrupt, under another
   t.not(word(driver.page, MMIO_OFFSET.ConfigGeneration), before)
 })
 
+test('a driver that goes on at another configuration finds another generation, by page and by register (§2.5.1)', (t) => {
+  const { driver } = started()
+  const before = driver.read('ConfigGeneration')
+  const config = Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8])
+  const other = new MmioDriver(createProbeDevice({ config }), driver.guarded)
+  other.transport.restore(driver.transport.save())
+  t.not(other.read('ConfigGeneration'), before)
+  t.not(word(other.page, MMIO_OFFSET.ConfigGeneration), before)
+})
+
+test('the page shows the generation that the register reads', (t) => {
+  const { config, probe, driver } = started()
+  for (let round = 0; round < 3; round++) {
+    config[round] = 1
+    probe.host!.configChanged()
+    t.is(word(driver.page, MMIO_OFFSET.ConfigGeneration), driver.read('ConfigGeneration'))
+  }
+})
+
 test('DEVICE_NEEDS_RESET is on the page before its interrupt', (t) => {
   const { driver, queue } = started()
   let shown = 0
