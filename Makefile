@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 SHARE = $(DESTDIR)$(PREFIX)/share
 LAB ?= yes
 LAB_TIMEOUT ?= 3600
-BENCH ?= $(patsubst bench/%.ts,%,$(filter-out bench/report.ts,$(wildcard bench/*.ts)))
+BENCH ?= $(patsubst bench/%.ts,%,$(filter-out bench/report.ts bench/resting.ts,$(wildcard bench/*.ts)))
 
 setup:
 	@scripts/setup.sh

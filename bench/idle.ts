@@ -1,39 +1,22 @@
 /**
  * What a VM costs while its guest sleeps: processor time and switches of all threads of its VMM, over twenty seconds,
- * beside QEMU with the same guest kernel and program at the same time. Before that, the first seconds are let go by: V8
- * collects garbage when a program turns quiet, once. What remains of both is the guest's own timer, which cannot be set
- * further ahead than a few seconds.
+ * beside QEMU with the same guest kernel and program at the same time, without devices and with a disk and a tap. Before
+ * that, the first seconds are let go by: V8 collects garbage when a program turns quiet, once. What remains of all is the
+ * guest's own timer, which cannot be set further ahead than a few seconds.
  */
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { findProgram } from '../src/bench/find-program.ts'
-import { machineLine } from '../src/bench/qemu-peer.ts'
-import { planCpio } from '../src/image/cpio.ts'
-import { rootTree } from '../src/image/root-tree.ts'
-import { MIB } from '../src/memory/memory-map.ts'
-import { packageRoot, unikernelPath } from '../src/paths.ts'
 import { printReport } from './report.ts'
+import { RestingVms } from './resting.ts'
 
 const SETTLE_MS = 20_000
 const MEASURE_MS = 20_000
-const PROGRAM = '/bin/busybox'
 const PEER = 'QEMU microvm'
-const cloister = join(packageRoot, 'bin/cloister')
-const root = mkdtempSync(join(tmpdir(), 'cloister-bench-'))
-const env = { ...process.env, CLOISTER_ROOT: root }
 
 interface Spent {
   /** On a processor, all threads together. */
   readonly ns: number
   readonly switches: number
-}
-
-interface Inspected {
-  readonly state: { readonly owner: { readonly pid: number } }
 }
 
 /** proc_pid_schedstat(5), proc_pid_status(5); kernel threads that work for the VM are among the tasks of its process. */
@@ -52,54 +35,40 @@ function spent(pid: number): Spent {
   }
 }
 
-function startCloister(): number {
-  const run = ['run', '-d', '--name', 'idle', '--isolation', 'unikernel', PROGRAM, 'sleep', '100000']
-  execFileSync(cloister, run, { env, stdio: 'ignore' })
-  const [inspected] = JSON.parse(execFileSync(cloister, ['inspect', 'idle'], { env, encoding: 'utf8' })) as [Inspected]
-  return inspected.state.owner.pid
-}
-
-function startQemu() {
-  const archive = planCpio(rootTree({ kind: 'program', hostPath: PROGRAM, path: '/busybox' }))
-  const bytes = new Uint8Array(archive.size)
-  archive.write(bytes)
-  const initrd = join(root, 'root.cpio')
-  writeFileSync(initrd, bytes)
-  const kernel = ['-kernel', unikernelPath, '-initrd', initrd, '-append', '-- /busybox sleep 100000']
-  return spawn(findProgram('qemu-system-x86_64', 'apt-get install qemu-system-x86'), [
-    ...machineLine(128 * MIB),
-    ...kernel,
-  ])
-}
-
-const qemu = startQemu()
+const vms = new RestingVms()
 try {
-  const pids = { [PEER]: qemu.pid!, Cloister: startCloister() }
+  const groups = [{ what: 'without devices', pids: [vms.startQemu().pid, vms.startCloister().pid] }]
+  // One tap is for one VM at a time.
+  const [first, second] = [vms.makeDevices(), vms.makeDevices()]
+  if (first && second)
+    groups.push({
+      what: 'with a disk and a tap',
+      pids: [vms.startQemu(first).pid, vms.startCloister(second).pid],
+    })
   await sleep(SETTLE_MS)
-  const before = Object.values(pids).map(spent)
+  const before = groups.map(({ pids }) => pids.map(spent))
   await sleep(MEASURE_MS)
-  const used = Object.values(pids).map((pid, index) => {
-    const { ns, switches } = spent(pid)
-    return { us: (ns - before[index]!.ns) / 1000, switches: switches - before[index]!.switches }
-  })
-  const candidates = (value: (spent: { us: number; switches: number }) => number) =>
-    Object.keys(pids).map((name, index) => ({ name, values: [value(used[index]!)] }))
+  const after = groups.map(({ pids }) => pids.map(spent))
   const seconds = MEASURE_MS / 1000
-  printReport({
-    title: `Processor time of a VM whose guest sleeps (of ${seconds} s; 0.1 % of a core are ${seconds * 1000} us)`,
-    unit: 'us',
-    peer: PEER,
-    candidates: candidates(({ us }) => us),
-  })
-  printReport({
-    title: `How often any thread of it was switched to or from in ${seconds} s`,
-    unit: 'times',
-    peer: PEER,
-    candidates: candidates(({ switches }) => switches),
-  })
+  for (const [group, { what }] of groups.entries()) {
+    const candidates = (value: (spent: Spent) => number) =>
+      [PEER, 'Cloister'].map((name, index) => ({
+        name,
+        values: [value(after[group]![index]!) - value(before[group]![index]!)],
+      }))
+    printReport({
+      title: `Processor time of a VM whose guest sleeps, ${what} (of ${seconds} s; 0.1 % of a core are ${seconds * 1000} us)`,
+      unit: 'us',
+      peer: PEER,
+      candidates: candidates(({ ns }) => ns / 1000),
+    })
+    printReport({
+      title: `How often any thread of it was switched to or from in ${seconds} s, ${what}`,
+      unit: 'times',
+      peer: PEER,
+      candidates: candidates(({ switches }) => switches),
+    })
+  }
 } finally {
-  qemu.kill('SIGKILL')
-  await once(qemu, 'exit')
-  execFileSync(cloister, ['rm', '-f', 'idle'], { env, stdio: 'ignore' })
-  rmSync(root, { recursive: true, force: true })
+  await vms.close()
 }

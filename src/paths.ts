@@ -18,8 +18,8 @@ export const withoutPlace = (text: string): string => text.replaceAll(`${package
 export const unikernelPath = join(packageRoot, 'guest-kernel/build/unikernel.elf')
 
 /** Guest kernels that `bench` loads devices with; `make build` makes them. */
-export const loadGuestPath = (device: 'block' | 'net') =>
-  join(packageRoot, `guest-kernel/build/tests/${device}-load.elf`)
+export const blockLoadPath = join(packageRoot, 'guest-kernel/build/tests/block-load.elf')
+export const netLoadPath = join(packageRoot, 'guest-kernel/build/tests/net-load.elf')
 
 /** The program that `compare` runs inside each level; `make build` makes it. */
 export const probePath = join(packageRoot, 'rootfs/build/probe')

@@ -27,7 +27,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   holder: ['control', 'levels', 'instance', 'kvm-bindings'],
   control: ['instance', 'kvm-bindings'],
   report: ['bench', 'compare', 'instance'],
-  bench: ['compare', 'image', 'instance', 'kvm-bindings'],
+  bench: ['compare', 'image', 'instance', 'backends', 'memory', 'kvm-bindings'],
   compare: ['doctor', 'host', 'instance', 'image', 'container', 'kvm-bindings'],
   doctor: ['container', 'network', 'host', 'instance', 'kvm-bindings'],
   levels: ['container', 'unikernel', 'instance', 'kvm-bindings'],

@@ -94,13 +94,16 @@ void net_interrupted(void) {
   uint32_t length;
   if (busy) return;
   busy = true;
-  while (virtq_take(&receive, &id, &length)) {
+  unsigned taken = 0;
+  while (taken++ < BUFFERS && virtq_take(&receive, &id, &length)) {
     if (length > sizeof received[id]) length = sizeof received[id];
     net_counts.received++;
     if (length > sizeof(struct header)) net_frame_arrived(received[id].frame, length - sizeof(struct header));
     post(id);
   }
   virtq_kick(&receive);
+  /* However fast they come, whoever called us gets on with signals and deadlines in between. */
+  if (virtq_has_used(&receive)) __atomic_fetch_or(&pending_interrupts, PENDING_NET, __ATOMIC_SEQ_CST);
   busy = false;
 }
 

@@ -82,7 +82,7 @@ void personality_main(void) {
                               number(args.argv[i + 2]), number(args.argv[i + 3])};
     unsigned done = 0;
     uint64_t ns = 0;
-    if (!load.bytes || load.bytes > BYTES_MAX || load.bytes % SECTOR_SIZE || !load.depth || load.depth > DEPTH_MAX)
+    if (!load.bytes || load.bytes > platform_disk(0)->bytes || load.bytes > BYTES_MAX || load.bytes % SECTOR_SIZE || !load.depth || load.depth > DEPTH_MAX)
       platform_panic("no such load");
     fine = run(&load, &done, &ns) && fine;
     print("%s %u %u %u %lu\n", args.argv[i], load.bytes, load.depth, done, ns);

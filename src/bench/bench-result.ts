@@ -5,7 +5,7 @@
 import type { Spread } from '../compare/comparison.ts'
 import type { HostFacts } from '../compare/host-facts.ts'
 
-export const BENCH_NAMES = ['boot', 'density', 'syscall', 'block'] as const
+export const BENCH_NAMES = ['boot', 'density', 'syscall', 'block', 'net'] as const
 export type BenchName = (typeof BENCH_NAMES)[number]
 
 /**

@@ -19,6 +19,7 @@ import { assemble, type PeerName } from './contenders.ts'
 import { DENSITY_QUESTIONS, densityEntrant } from './density.ts'
 import { EXIT_PARTS, EXIT_QUESTION, exitEntrants } from './exit-entrants.ts'
 import { measurements, type Question } from './measurement.ts'
+import { NET_QUESTIONS, netEntrant, sharedWire } from './net.ts'
 import { interleave, type Taken } from './rounds.ts'
 import { makeScratch, type Scratch } from './scratch.ts'
 import { SYSCALL_QUESTIONS, syscallEntrant } from './syscall.ts'
@@ -44,7 +45,7 @@ export interface BenchOptions {
 }
 
 /** Rounds before those that count: page caches fill, compilers and branch predictors warm up. */
-const WARMUPS: Readonly<Record<BenchName, number>> = { boot: 2, density: 1, syscall: 1, block: 1 }
+const WARMUPS: Readonly<Record<BenchName, number>> = { boot: 2, density: 1, syscall: 1, block: 1, net: 1 }
 
 /** @throws what `abort` was given, with all ended and removed, when it was */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
@@ -83,12 +84,11 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
 }
 
 const STARTS_ONLY = 'it runs no program: only its start can be measured, by "bench boot"'
-const CANNOT: Partial<Record<BenchName, string>> = {
-  block: 'it has no device of its own that our guest kernel could drive',
-}
+const NO_DEVICES = 'it has no device of its own that our guest kernel could drive'
+const CANNOT: Partial<Record<BenchName, string>> = { block: NO_DEVICES, net: NO_DEVICES }
 
 const canTake = (bench: BenchName, { runsProbe, prepareLoad }: Contender): boolean =>
-  bench === 'boot' || (bench === 'block' ? prepareLoad !== undefined : runsProbe)
+  bench === 'boot' || (bench === 'block' || bench === 'net' ? prepareLoad !== undefined : runsProbe)
 
 interface Outcome {
   readonly contenders: readonly ContenderFacts[]
@@ -126,9 +126,21 @@ const BENCHES: Readonly<Record<BenchName, (contenders: readonly Contender[], opt
   },
 
   block: async (contenders, options) => {
-    const entrants = contenders.map((contender) => blockEntrant(contender, options))
+    const all = contenders.flatMap((one) => (one.otherDisk ? [one, one.otherDisk] : [one]))
+    const entrants = all.map((contender) => blockEntrant(contender, options))
     const { taken, failed } = await interleave(entrants, options)
     return { contenders: factsOf(taken), failed, measurements: answers(BLOCK_QUESTIONS, taken, options) }
+  },
+
+  net: async (contenders, options) => {
+    const wire = sharedWire()
+    try {
+      const entrants = contenders.map((contender) => netEntrant(contender, { wire, abort: options.abort }))
+      const { taken, failed } = await interleave(entrants, options)
+      return { contenders: factsOf(taken), failed, measurements: answers(NET_QUESTIONS, taken, options) }
+    } finally {
+      await wire.close()
+    }
   },
 
   density: async (contenders, options) => {

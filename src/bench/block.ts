@@ -4,7 +4,7 @@
  */
 import { randomFillSync } from 'node:crypto'
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { loadGuestPath } from '../paths.ts'
+import { blockLoadPath } from '../paths.ts'
 import { type Contender, ContenderRefused, type Launcher } from './contender.ts'
 import type { Question } from './measurement.ts'
 import { timeProcess } from './process-run.ts'
@@ -19,16 +19,17 @@ interface Load {
   readonly direction: 'read' | 'write'
   readonly bytes: number
   readonly depth: number
-  /** So many that a load takes some tenths of a second. */
-  readonly requests: number
 }
+
+/** Of each load, however slow a host is. */
+const LOAD_MS = 300
 
 const DIRECTIONS = ['read', 'write'] as const
 const LOADS: readonly Load[] = DIRECTIONS.flatMap((direction) => [
-  { direction, bytes: 4 * KIB, depth: 1, requests: 3000 },
-  { direction, bytes: 4 * KIB, depth: 16, requests: 12_000 },
-  { direction, bytes: MIB, depth: 1, requests: 400 },
-  { direction, bytes: MIB, depth: 16, requests: 600 },
+  { direction, bytes: 4 * KIB, depth: 1 },
+  { direction, bytes: 4 * KIB, depth: 16 },
+  { direction, bytes: MIB, depth: 1 },
+  { direction, bytes: MIB, depth: 16 },
 ])
 
 const idOf = ({ direction, bytes, depth }: Load) => `${direction}-${bytes / KIB}k-${depth}`
@@ -52,8 +53,8 @@ export function blockEntrant(
     contender,
     measure: async () => {
       launch ??= contender.prepareLoad!({
-        kernel: loadGuestPath('block'),
-        args: LOADS.flatMap(({ direction, bytes, depth, requests }) => [direction, bytes, depth, requests].map(String)),
+        kernel: blockLoadPath,
+        args: LOADS.flatMap(({ direction, bytes, depth }) => [direction, bytes, depth, LOAD_MS].map(String)),
         disk: writeImage(scratch),
       })
       return figures((await timeProcess(contender, launch(), abort)).output)
@@ -71,14 +72,15 @@ function writeImage(scratch: Scratch): string {
   return path
 }
 
-/** Nanoseconds a request. */
-function figures(output: string): Values {
+/** Nanoseconds a request. @throws ContenderRefused when one is missing */
+export function figures(output: string): Values {
   return Object.fromEntries(
     LOADS.map((load) => {
-      const { direction, bytes, depth, requests } = load
-      const line = new RegExp(`^${direction} ${bytes} ${depth} ${requests} (\\d+)\\r?$`, 'm').exec(output)
-      if (!line) throw new ContenderRefused(`its guest gave no figure for ${idOf(load)}: ${output.slice(-200)}`)
-      return [idOf(load), Number(line[1]) / requests]
+      const { direction, bytes, depth } = load
+      const line = new RegExp(`^${direction} ${bytes} ${depth} (\\d+) (\\d+)\\r?$`, 'm').exec(output)
+      if (!line || line[1] === '0')
+        throw new ContenderRefused(`its guest gave no figure for ${idOf(load)}: ${output.slice(-200)}`)
+      return [idOf(load), Number(line[2]) / Number(line[1])]
     }),
   )
 }

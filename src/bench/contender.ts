@@ -22,6 +22,8 @@ export interface GuestLoad {
   /** ELF file with a PVH entry that speaks our ABI, or takes its arguments behind " -- " of its command line. */
   readonly kernel: string
   readonly args: readonly string[]
+  /** Of the kernel, in front of " -- ". */
+  readonly bootOptions?: readonly string[]
   /** A raw image, written to. */
   readonly disk?: string
   /** A tap of the host that nobody else has open. */
@@ -37,6 +39,8 @@ export interface Contender extends ContenderFacts {
   prepare(probeArguments: readonly string[], options?: LaunchOptions): Launcher
   /** Only of what runs kernels of ours on devices of its own. */
   prepareLoad?(load: GuestLoad): Launcher
+  /** The same with another way to a disk, where it depends on the transfer which is quicker. */
+  readonly otherDisk?: Contender
   /** Releases what an interrupted launch may have left. */
   close?(): void
 }

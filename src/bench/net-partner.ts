@@ -2,7 +2,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { ContenderRefused } from './contender.ts'
 import { arpAnswer, arpRequest, ICMP_ECHO, ICMP_ECHO_REPLY, icmp, isEchoReply, silentFrame } from './frames.ts'
-import type { Wire } from './wire.ts'
 
 const SMALLEST = 60
 const ARP_MS = 50
@@ -12,19 +11,30 @@ const BURST = 128
 const REST_MS = 1
 const SILENCE_MS = 3000
 
+/** Our end of a wire, wire.ts. */
+export interface WireEnd {
+  /** Frames that come from now on. While nobody listens they fill the tap's queue, which drops what is too much. */
+  listen(onFrame: ((frame: Uint8Array) => void) | undefined): void
+  send(frame: Uint8Array): void
+  /** @throws ContenderRefused */
+  untilForwarding(abort: AbortSignal): Promise<void>
+  /** Frames that the host took from the guest, and frames for it that found its tap's queue full. */
+  counts(): { readonly arrived: number; readonly overflowed: number }
+}
+
 export class NetPartner {
-  readonly #wire: Wire
+  readonly #wire: WireEnd
   readonly #abort: AbortSignal
   readonly #mac: Uint8Array
 
-  private constructor(wire: Wire, mac: Uint8Array, abort: AbortSignal) {
+  private constructor(wire: WireEnd, mac: Uint8Array, abort: AbortSignal) {
     this.#wire = wire
     this.#mac = mac
     this.#abort = abort
   }
 
   /** Asks until the guest answers. */
-  static async find(wire: Wire, abort: AbortSignal): Promise<NetPartner> {
+  static async find(wire: WireEnd, abort: AbortSignal): Promise<NetPartner> {
     await wire.untilForwarding(abort)
     let mac: Uint8Array | undefined
     wire.listen((frame) => {

@@ -28,11 +28,16 @@ export function ownLevel(isolation: Isolation, memoryBytes: number, scratch: Scr
   }
 }
 
-function loadUnikernel({ kernel, args, disk, tap }: GuestLoad, memoryBytes: number, { env }: Scratch): Launcher {
+function loadUnikernel(
+  { kernel, args, bootOptions = [], disk, tap }: GuestLoad,
+  memoryBytes: number,
+  { env }: Scratch,
+): Launcher {
   const devices = [
     ...(disk === undefined ? [] : ['--disk', disk]),
     ...(tap === undefined ? [] : ['--net', `tap:${tap}`]),
   ]
-  const flags = ['--rm', '--memory', String(memoryBytes), '--kernel', kernel, ...devices]
+  const append = bootOptions.length === 0 ? [] : ['--append', bootOptions.join(' ')]
+  const flags = ['--rm', '--memory', String(memoryBytes), '--kernel', kernel, ...append, ...devices]
   return () => ({ file: cloisterPath, args: ['run', ...flags, probePath, ...args], env })
 }

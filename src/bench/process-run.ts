@@ -1,6 +1,6 @@
 /** One launched process, timed from outside on CLOCK_MONOTONIC, which all processes of a host share. */
 import { readFileSync, rmSync } from 'node:fs'
-import { type RunChild, startChild } from '../compare/child.ts'
+import { onLines, type RunChild, startChild } from '../compare/child.ts'
 import { type Contender, ContenderRefused, type Launch } from './contender.ts'
 
 /** The slowest contender on the slowest KVM takes seconds. */
@@ -20,17 +20,24 @@ export interface Timing {
 
 /**
  * Launches, and waits for the end.
+ * @param heard is told every line of the output as it comes
  * @throws ContenderRefused when it did not end as it should; what `abort` was given, after the end, when it was
  */
-export async function timeProcess(contender: Contender, launch: Launch, abort: AbortSignal): Promise<Timing> {
+export async function timeProcess(
+  contender: Contender,
+  launch: Launch,
+  abort: AbortSignal,
+  heard?: (line: string) => void,
+): Promise<Timing> {
   const requested = process.hrtime.bigint()
   const child = startChild(launch.file, launch.args, { stdin: 'ignore', env: launch.env ?? process.env, abort })
   let output = ''
   let firstOutput: bigint | undefined
-  child.process.stdout!.on('data', (bytes: Buffer) => {
+  child.process.stdout!.setEncoding('latin1').on('data', (text: string) => {
     firstOutput ??= process.hrtime.bigint()
-    output = (output + bytes.toString('latin1')).slice(-OUTPUT_KEPT)
+    output = (output + text).slice(-OUTPUT_KEPT)
   })
+  if (heard) onLines(child, heard)
   let late = false
   const timer = setTimeout(() => {
     late = true

@@ -11,6 +11,7 @@ import { attachTap, type Tap } from '../backends/tap.ts'
 import { IoVector } from '../memory/io-vector.ts'
 import { ContenderRefused } from './contender.ts'
 import { findProgram } from './find-program.ts'
+import type { WireEnd } from './net-partner.ts'
 
 /** virtio_net_hdr_v1, in front of every frame of a tap of ours; all zero where nothing is left undone. */
 const HEADER = new Uint8Array(12)
@@ -21,15 +22,14 @@ const FORWARDING = '3'
 const FORWARDING_MS = 20
 const FORWARDING_TRIES = 500
 
-export class Wire {
+export class Wire implements WireEnd {
   /** The tap for the guest. */
   readonly guest: string
   readonly #bridge: string
   readonly #own: string
   readonly #ip: string
-  readonly #reactor = new Reactor((error) => {
-    throw error
-  })
+  readonly #reactor: Reactor
+  readonly #made: string[] = []
   readonly #vector = new IoVector()
   readonly #buffer = new Uint8Array(HEADER.length + FRAME_MAX)
   #tap: Tap | undefined
@@ -43,12 +43,16 @@ export class Wire {
     this.#own = own!
     this.guest = guest!
     this.#vector.pack([this.#buffer])
+    this.#reactor = new Reactor((error) => {
+      throw error
+    })
     try {
       this.#make()
       this.#tap = attachTap(this.#own, this.#reactor)
     } catch (error) {
       this.#remove()
-      throw new ContenderRefused(`no wire for it could be made: ${(error as Error).message}`)
+      void this.#reactor.close()
+      throw new ContenderRefused(`no wire for it could be made: ${(error as Error).message.trim()}`)
     }
     this.#tap.listen({ readable: () => this.#read(), writable: () => {}, linkChanged: () => {} })
     this.#reactor.start()
@@ -56,8 +60,10 @@ export class Wire {
 
   #make(): void {
     this.#do(`link add ${this.#bridge} type bridge`)
+    this.#made.push(this.#bridge)
     for (const tap of [this.#own, this.guest]) {
       this.#do(`tuntap add ${tap} mode tap vnet_hdr`)
+      this.#made.push(tap)
       this.#do(`link set ${tap} master ${this.#bridge} txqueuelen ${QUEUE_FRAMES}`)
     }
     for (const name of [this.#bridge, this.#own, this.guest]) {
@@ -66,8 +72,9 @@ export class Wire {
     }
   }
 
-  /** Frames that come to our end; nobody reads them, and the tap drops them, while there is no listener. */
   listen(onFrame: ((frame: Uint8Array) => void) | undefined): void {
+    this.#onFrame = undefined
+    this.#read()
     this.#onFrame = onFrame
     this.#tap!.awaitFrames(onFrame !== undefined)
   }
@@ -86,7 +93,6 @@ export class Wire {
     throw new ContenderRefused('the bridge between the taps does not forward')
   }
 
-  /** Frames that the host took from the guest, and frames for it that found its tap's queue full. */
   counts(): { readonly arrived: number; readonly overflowed: number } {
     const count = (name: string) => Number(readFileSync(`/sys/class/net/${this.guest}/statistics/${name}`, 'utf8'))
     return { arrived: count('rx_packets'), overflowed: count('tx_dropped') }
@@ -103,11 +109,11 @@ export class Wire {
   }
 
   #remove(): void {
-    for (const name of [this.guest, this.#own, this.#bridge]) {
+    for (const name of this.#made.splice(0)) {
       try {
         this.#do(`link del ${name}`)
       } catch {
-        // Never made, or gone.
+        // Somebody else removed it.
       }
     }
   }

@@ -9,7 +9,13 @@ import { formatSize, parseSize, parseWhole } from './quantities.ts'
 import { DEFAULT_MEMORY, parseMemory } from './run-request.ts'
 import { suggest } from './suggest.ts'
 
-const DEFAULT_RUNS: Readonly<Record<BenchName, string>> = { boot: '20', density: '3', syscall: '10', block: '7' }
+const DEFAULT_RUNS: Readonly<Record<BenchName, string>> = {
+  boot: '20',
+  density: '3',
+  syscall: '10',
+  block: '7',
+  net: '7',
+}
 const DEFAULT_INSTANCES = '16'
 const MOST_RUNS = 1000
 /** A start opens a few dozen descriptors and processes; more than this asks for other limits of the host. */
@@ -73,6 +79,7 @@ const DEFAULT_REFERENCES: Readonly<Record<BenchName, string>> = {
   density: 'qemu',
   syscall: 'host',
   block: 'qemu',
+  net: 'qemu',
 }
 
 const wholeMib = (bytes: number) => Math.ceil(bytes / 2 ** 20) * 2 ** 20

@@ -14,6 +14,7 @@ const TITLES: Readonly<Record<BenchName, string>> = {
   density: 'What one more instance costs, and how many this host carries',
   syscall: 'What a system call costs inside',
   block: 'What a transfer to and from a disk takes',
+  net: 'What a frame through a network card takes',
 }
 
 const KINDS: Readonly<Record<ContenderKind, string>> = {

@@ -15,7 +15,9 @@ test('what is not said has a default, which the command that repeats it spells o
   t.deepEqual(request.peers, ['qemu', 'runc', 'crun', 'host', 'node'])
   t.is(request.references[0], 'qemu')
   t.deepEqual((await ask('density')).peers, ['qemu', 'runc', 'crun', 'host'])
+  const defaults = [...ISOLATION_LEVELS, 'qemu', 'runc', 'crun', 'host']
   t.is((await ask('syscall')).references[0], 'host')
+  for (const bench of ['block', 'net']) t.like(await ask(bench), { bench, runs: 7, references: ['qemu', ...defaults] })
   t.regex(request.command, /^cloister bench boot .*--runs 20 --seed 42 --memory 128M$/)
 })
 

@@ -5,8 +5,8 @@ import { JSON_OPTION } from './shared.ts'
 
 export const bench: Command = {
   name: 'bench',
-  usage: '[OPTIONS] boot|density|syscall|block',
-  describe: 'Measure what starting, resting, running and disks cost, beside QEMU, runc and crun',
+  usage: '[OPTIONS] boot|density|syscall|block|net',
+  describe: 'Measure what starting, resting, running, disks and networks cost, beside QEMU, runc and crun',
   options: [
     {
       name: 'levels',
@@ -21,7 +21,11 @@ export const bench: Command = {
       completes: { listOf: ['qemu', 'runc', 'crun', 'host', 'node'] },
     },
     { name: 'reference', value: 'NAME', describe: 'Divide the others by this one (default: see below)' },
-    { name: 'runs', value: 'N', describe: 'Rounds that count (default: boot 20, density 3, syscall 10, block 7)' },
+    {
+      name: 'runs',
+      value: 'N',
+      describe: 'Rounds that count (default: boot 20, density 3, syscall 10, block 7, net 7)',
+    },
     { name: 'seed', value: 'N', describe: 'Shuffle the contenders of each round as in the run with this seed' },
     { name: 'memory', value: 'SIZE', describe: 'Memory of each instance (default 128M)' },
     { name: 'instances', value: 'N', describe: 'density: the most of each at once (default 16)' },
@@ -38,6 +42,7 @@ export const bench: Command = {
     ['cloister bench boot', 'a cold start, spawn to exit, by spans'],
     ['cloister bench density --instances 32 --html density.html', 'with a page of plots'],
     ['cloister bench block', 'a disk under load, beside QEMU with the same guest kernel'],
+    ['sudo cloister bench net', 'frames through a tap, likewise; taps are for root to make'],
     ['cloister bench syscall --levels unikernel --peers host --json', 'every sample, for a program to read'],
   ],
   epilogue:
@@ -45,6 +50,6 @@ export const bench: Command = {
     'They are to the host for syscall, otherwise to qemu, otherwise to the first contender there is.\n' +
     'Exit status: 0 measured; 1 something asked for by name could not be; 125 nothing could; 128 + n interrupted.',
   stopsAtOperand: false,
-  operands: { min: 1, max: 1, completes: ['boot', 'density', 'syscall', 'block'] },
+  operands: { min: 1, max: 1, completes: ['boot', 'density', 'syscall', 'block', 'net'] },
   load: () => import('../commands/bench.ts'),
 }
