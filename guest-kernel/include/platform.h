@@ -81,6 +81,7 @@ const struct disk_facts *platform_disk(unsigned disk); /* NULL: there is none */
  * Blocks until all is read or written; a signal does not cut it short. What lies past the disk's end is not moved: the
  * count is then less, 0 at the end. -EIO if the device failed and nothing was moved; of a small write perhaps by the next
  * one, or by the flush. `direct`: from and to the device itself, neither read ahead nor left under way.
+ * Else a block written in part stays here until a request that is not its continuation, a sleep, or the end.
  */
 ssize_t platform_disk_read(unsigned disk, void *bytes, size_t count, uint64_t offset, bool direct);
 ssize_t platform_disk_write(unsigned disk, const void *bytes, size_t count, uint64_t offset, bool direct);
@@ -105,7 +106,7 @@ uint64_t platform_realtime_ns(void);
  * Sleeps (the vCPU halts) until the monotonic clock reaches `deadline_ns` (UINT64_MAX: no deadline), or one of the things
  * in `wake` comes. 0 when one of them did, -EINTR when a signal is pending for the program.
  */
-#define WAKE_STDIN 1u  /* stdin is readable */
+#define WAKE_STDIN 1u  /* stdin is readable, or personality_input_news() */
 #define WAKE_PACKET 2u /* personality_packet_news() */
 int platform_sleep_until(uint64_t deadline_ns, unsigned wake);
 /*
@@ -121,8 +122,7 @@ void platform_log(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* --- the program --- */
 
 /*
- * Registers of the program as it entered the kernel; written back when it goes on. Order as the entry stub in
- * start.S pushes them.
+ * Registers of the program as it entered the kernel; written back when it goes on. Order as entry.h pushes them.
  */
 struct program_regs {
   uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax;
@@ -154,6 +154,8 @@ void personality_signal_arrived(int signo);
 void personality_window_changed(unsigned columns, unsigned rows);
 /* Whether a signal that is neither blocked nor ignored waits for the program; platform sleeps ask this. */
 bool personality_signal_pending(void);
+/* Whether input was taken off stdin that some part of the program may be waiting for, and has not looked at yet. */
+bool personality_input_news(void);
 /*
  * An IPv4 packet for this machine, whole and its lengths checked: platform_packet_send()'s counterpart. May come whenever the
  * kernel waits; must not wait itself.

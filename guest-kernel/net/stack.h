@@ -37,7 +37,7 @@ void arp_send(uint32_t neighbour, uint8_t *frame, size_t length);
 void link_send(const uint8_t to[MAC_BYTES], uint16_t type, uint8_t *frame, size_t length);
 
 /* An IPv4 packet came, from the wire or from ourselves. */
-void ip_arrived(const uint8_t *packet, size_t length);
+void ip_arrived(const uint8_t *packet, size_t length, bool by_wire);
 /* An ICMP message for us, its checksum still to be verified; false: nobody should see it. */
 bool icmp_arrived(uint32_t source, const uint8_t *message, size_t length);
 

@@ -1,6 +1,6 @@
 /*
- * Disks as block devices: /dev/vda, /dev/vdb... with Linux' virtio_blk numbers. There is no page cache: a write is with
- * the device when the call returns, and on stable storage after fsync, or at once with O_SYNC or O_DSYNC.
+ * Disks as block devices: /dev/vda, /dev/vdb... with Linux' virtio_blk numbers. There is no page cache: the whole sectors
+ * of a write are with the device when the call returns, and on stable storage after fsync, or at once with O_SYNC or O_DSYNC.
  */
 #include "block.h"
 #include <linux/fs.h>

@@ -8,6 +8,7 @@
 #include "signal.h"
 #include "socket.h"
 #include "syscall.h"
+#include "tty.h"
 
 #define SET_WORDS (FD_MAX / 64)
 #define NO_DEADLINE UINT64_MAX
@@ -15,7 +16,7 @@
 /* What could change a file while we sleep: the standard input and sockets get news, nothing else does. */
 static unsigned waker_of(const struct file *file) {
   if (file->ops == &socket_ops) return WAKE_PACKET;
-  return file->ops == &stream_ops && file->inode->stream == 0 ? WAKE_STDIN : 0;
+  return file->ops == &stream_ops && (file->inode->stream == 0 || tty_active()) ? WAKE_STDIN : 0;
 }
 
 /* One look: fills revents, counts, and says what to wake up for. */

@@ -143,6 +143,7 @@ static ssize_t socket_read(struct file *file, void *bytes, size_t count, uint64_
   uint32_t from;
   size_t whole;
   (void)offset;
+  if (!count) return 0;
   return socket_receive(file, bytes, count, true, &from, &whole);
 }
 

@@ -98,9 +98,10 @@ static int64_t move_parts(struct file *file, const struct iov_list *list, uint64
   return done;
 }
 
+static uint8_t joined[GATHER_BYTES];
+
 /* Small parts leave as one write: a stream then carries one message instead of several. */
 static int64_t gather(struct file *file, const struct iov_list *list, uint64_t at) {
-  static uint8_t joined[GATHER_BYTES];
   size_t length = 0;
   for (size_t i = 0; i < list->count; i++) {
     const struct iovec *part = &list->parts[i];
@@ -110,12 +111,30 @@ static int64_t gather(struct file *file, const struct iov_list *list, uint64_t a
   return move_out(file, joined, length, at);
 }
 
+/* The parts are filled from one read: a second one could wait, or begin another packet. */
+static int64_t scatter(struct file *file, const struct iov_list *list) {
+  for (size_t i = 0; i < list->count; i++)
+    if (!user_range((uintptr_t)list->parts[i].iov_base, list->parts[i].iov_len, MAP_WRITE))
+      return move_parts(file, list, AT_OWN_POSITION, false);
+  const struct iovec *large = &list->parts[0];
+  if (large->iov_len >= sizeof joined) return read_into(file, (uintptr_t)large->iov_base, large->iov_len, AT_OWN_POSITION);
+  int64_t got = move_in(file, joined, min_size(list->total, sizeof joined), AT_OWN_POSITION), done = 0;
+  for (size_t i = 0; done < got; i++) {
+    size_t length = min_size(list->parts[i].iov_len, (size_t)(got - done));
+    copy_to_user((uintptr_t)list->parts[i].iov_base, joined + done, length);
+    done += (int64_t)length;
+  }
+  return got;
+}
+
 static int64_t vector_call(struct file *file, uint64_t address, uint64_t count, uint64_t at, bool out) {
   static struct iov_list list;
   if (out ? !file_writable(file) : !file_readable(file)) return -EBADF;
   int error = copy_iov(address, (uint32_t)count, &list);
-  if (error) return error;
-  return out && list.count > 1 && list.total <= GATHER_BYTES ? gather(file, &list, at) : move_parts(file, &list, at, out);
+  if (error || !list.total) return error;
+  if (list.count > 1 && out && list.total <= GATHER_BYTES) return gather(file, &list, at);
+  if (list.count > 1 && !out && !file->ops->seekable) return scatter(file, &list);
+  return move_parts(file, &list, at, out);
 }
 
 int64_t sys_readv(const uint64_t arg[6]) {

@@ -36,7 +36,9 @@ static struct termios settings = {
 static struct winsize window = {.ws_row = 24, .ws_col = 80};
 static int group = PROCESS_ID;
 static bool active, hung_up, literal_next;
-static bool writing;          /* the program's output is on its way: nothing may come in between */
+static bool news; /* something was typed since somebody looked who may be waiting for it */
+/* The program's output may wait for the host: an echo would wait behind it, and a key that interrupts behind the echo. */
+static bool writing;
 static uint32_t column, line_column; /* of the cursor, and where the line being edited begins */
 
 static bool input_flag(tcflag_t flag) { return settings.c_iflag & flag; }
@@ -68,10 +70,12 @@ static void move_column(char byte) {
   else if ((byte & 0xc0) != 0x80 && byte != 7) column++; /* not inside a character of several bytes */
 }
 
+static bool adds_returns(void) { return settings.c_oflag & OPOST && settings.c_oflag & ONLCR; }
+
 /* Bytes up to the next newline that needs a carriage return. */
 static size_t plain_run(const char *bytes, size_t count) {
   size_t length = 0;
-  if (!(settings.c_oflag & OPOST) || !(settings.c_oflag & ONLCR)) return count;
+  if (!adds_returns()) return count;
   while (length < count && bytes[length] != '\n') length++;
   return length;
 }
@@ -112,7 +116,9 @@ static bool as_caret(char byte) {
 
 static void echo(char byte) {
   if (byte == '\n') {
-    if (local(ECHO) || (local(ECHONL) && local(ICANON))) show("\r\n", 2);
+    if (!local(ECHO) && !(local(ECHONL) && local(ICANON))) return;
+    if (adds_returns()) show("\r\n", 2);
+    else show(&byte, 1);
   } else if (!local(ECHO)) {
     return;
   } else if (as_caret(byte)) {
@@ -158,7 +164,7 @@ static uint32_t one_word_back(void) {
 }
 
 static void keep(char byte, bool line_end, bool eof) {
-  input[at(end)] = byte;
+  input[at(end)] = eof ? 0 : byte; /* what a raw read finds of it */
   ends_line[at(end)] = line_end;
   is_eof[at(end)] = eof;
   end++;
@@ -233,11 +239,23 @@ void tty_take_input(void) {
   while (room() && platform_stream_readable()) {
     char byte;
     ssize_t got = platform_stream_read(&byte, 1, false);
-    if (got == 0) hung_up = true;
+    news = true;
+    if (got == 0) {
+      hung_up = true;
+      lines = end; /* what was typed last has no other end */
+    }
     if (got != 1) break;
     typed(byte);
   }
   busy = false;
+}
+
+bool personality_input_news(void) { return news; }
+
+/* For who may go to sleep afterwards: what comes from now on is news, even if it is taken on the way there. */
+static void look(void) {
+  tty_take_input();
+  news = false;
 }
 
 /* --- reading --- */
@@ -245,9 +263,9 @@ void tty_take_input(void) {
 static size_t waiting(void) { return lines - first; }
 
 bool tty_readable(void) {
-  tty_take_input();
-  if (hung_up) return true;
-  return local(ICANON) ? waiting() > 0 : waiting() >= (settings.c_cc[VMIN] ? settings.c_cc[VMIN] : 1);
+  look();
+  const bool all = !local(ICANON) && !settings.c_cc[VTIME] && settings.c_cc[VMIN]; /* VMIN bytes, or just any */
+  return hung_up || waiting() >= (all ? settings.c_cc[VMIN] : 1);
 }
 
 /* A line, or as much of it as was asked for; else whatever there is. */
@@ -257,9 +275,11 @@ static ssize_t take(char *bytes, size_t count) {
   while (done < count && first != lines && !last) {
     const uint32_t index = at(first++);
     last = local(ICANON) && ends_line[index];
-    if (is_eof[index]) break;
+    if (last && is_eof[index]) break;
     bytes[done++] = input[index];
   }
+  /* The end-of-file key of a line that fits exactly goes with it: the next read shall not find an empty one. */
+  if (done == count && local(ICANON) && !last && first != lines && is_eof[at(first)]) first++;
   return (ssize_t)done;
 }
 
@@ -281,15 +301,14 @@ static uint64_t read_deadline(void) {
 
 ssize_t tty_read(void *bytes, size_t count, bool block) {
   if (!count) return 0;
-  tty_take_input();
+  look();
   uint64_t deadline = read_deadline();
   for (size_t seen = waiting(); !enough(count, deadline); seen = waiting()) {
-    if (!block) break;
+    if (!block) return waiting() ? take(bytes, count) : -EAGAIN;
     if (signal_sleep(deadline, WAKE_STDIN) && signal_pending()) return waiting() ? take(bytes, count) : -ERESTARTSYS;
-    tty_take_input();
+    look();
     if (waiting() != seen) deadline = read_deadline();
   }
-  if (!block && !hung_up && !waiting()) return -EAGAIN;
   return take(bytes, count);
 }
 

@@ -42,7 +42,8 @@ void block_wait(unsigned disk);
 /* Until one of it is. */
 void block_wait_any(unsigned disk);
 
-/* disk.c: halts until the writes that nobody waited for are done. */
+/* disk.c: gives the device the piece of a block that was kept back for more. And halts until all writes are done. */
+void disk_post(void);
 void disk_settle(void);
 
 #endif

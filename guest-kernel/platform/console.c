@@ -61,12 +61,23 @@ static struct port_message control_out_buffers[16];
 
 /* --- the device's control queues --- */
 
+/* A device may name more ports at once than there are buffers to answer with. */
+static void wait_for_answer_buffer(void) {
+  virtq_kick(&control_out);
+  virtq_want_interrupt(&control_out, true);
+  while (!virtq_has_used(&control_out)) {
+    wait_for_interrupt();
+    service_interrupts();
+  }
+  virtq_want_interrupt(&control_out, false);
+}
+
 static void say_to_device(unsigned port, unsigned event, unsigned value) {
   static unsigned next;
   unsigned id;
   uint32_t length;
+  if (control_out.in_flight == control_out.size) wait_for_answer_buffer();
   while (virtq_take(&control_out, &id, &length)) continue;
-  if (control_out.in_flight == control_out.size) platform_panic("virtio-console: the control queue is stuck");
   id = next++ % control_out.size; /* the device takes them in order */
   control_out_buffers[id] = (struct port_message){port, (uint16_t)event, (uint16_t)value};
   virtq_add(&control_out, id, PA(&control_out_buffers[id]), sizeof(struct port_message), false);

@@ -25,7 +25,7 @@ int64_t console_write(unsigned port, const void *bytes, size_t count, bool (*sto
 /* Waits until the host has taken everything. */
 void console_flush(void);
 
-/* Standard input. How many bytes arrived and are not read yet. */
+/* Standard input. Whether bytes arrived that are not read yet. */
 bool console_input_waiting(void);
 /* Copies at most `count`; -1: not writable. */
 int64_t console_read_input(void *bytes, size_t count);

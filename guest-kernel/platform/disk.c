@@ -2,7 +2,8 @@
  * Bytes of a disk, at any position. Large transfers go straight between the caller's memory and the device, cut into
  * requests that are all under way at once. Small reads and pieces of a block go through one buffer, which also reads
  * ahead when they follow each other. Small writes are copied and posted: the device has them at once, nobody waits for
- * them before they matter, and what fails among them the next write or flush says. There is no cache.
+ * them before they matter, and what fails among them the next write or flush says. Only a block whose beginning was
+ * written is kept back: the rest of it may be the next write, and would have to wait for the first. There is no cache.
  */
 #include <asm/errno.h>
 
@@ -32,7 +33,15 @@ static struct {
   struct block_request requests[POSTED];
   unsigned disk, count;
 } posted;
+/* The last block of a write that ended inside it. */
+static struct {
+  _Alignas(PAGE_SIZE) uint8_t bytes[PAGE_SIZE]; /* no block is larger (block.c) */
+  unsigned disk;
+  uint32_t length; /* 0: there is none */
+  uint64_t offset;
+} kept;
 static bool write_lost[DISKS_MAX]; /* one of them failed, and nobody was told yet */
+static bool loss_logged[DISKS_MAX];
 
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
@@ -44,12 +53,16 @@ static bool in_buffer(unsigned disk, uint64_t at) {
 
 /* --- posted writes --- */
 
-void disk_settle(void) {
+static void wait_for_posted(void) {
+  bool failed = false;
   if (!posted.count) return;
   block_wait(posted.disk);
-  for (unsigned i = 0; i < posted.count; i++)
-    if (posted.requests[i].failed) write_lost[posted.disk] = true;
+  for (unsigned i = 0; i < posted.count; i++) failed = failed || posted.requests[i].failed;
   posted.count = 0;
+  if (!failed) return;
+  write_lost[posted.disk] = true;
+  if (!loss_logged[posted.disk]) platform_log("disk %u: a write failed that the program was told had worked", posted.disk);
+  loss_logged[posted.disk] = true;
 }
 
 static bool touches_posted(uint64_t sector, uint64_t sectors) {
@@ -60,21 +73,57 @@ static bool touches_posted(uint64_t sector, uint64_t sectors) {
   return false;
 }
 
-/* Whole blocks, POSTED_BYTES at most. */
-static void post(unsigned disk, const uint8_t *bytes, uint32_t length, uint64_t offset) {
-  uint64_t sector = offset / SECTOR_SIZE;
-  if (posted.disk != disk || posted.count == POSTED || touches_posted(sector, length / SECTOR_SIZE)) disk_settle();
+/* False: the device's queue is full. */
+static bool submit_copy(unsigned disk, const uint8_t *bytes, uint32_t length, uint64_t sector) {
   struct block_request *request = &posted.requests[posted.count];
   uint8_t *copy = posted.bytes[posted.count];
   memcpy(copy, bytes, length);
   *request = (struct block_request){.type = BLOCK_WRITE, .sector = sector, .pa = PA(copy), .length = length};
+  if (!block_submit(disk, request)) return false;
   posted.disk = disk;
-  if (!block_submit(disk, request)) { /* a device with a short queue */
-    disk_settle();
-    block_submit(disk, request);
-  }
   posted.count++;
   block_kick(disk);
+  return true;
+}
+
+static void submit_posted(unsigned disk, const uint8_t *bytes, uint32_t length, uint64_t offset) {
+  uint64_t sector = offset / SECTOR_SIZE;
+  if (posted.disk != disk || posted.count == POSTED || touches_posted(sector, length / SECTOR_SIZE)) wait_for_posted();
+  if (submit_copy(disk, bytes, length, sector)) return;
+  wait_for_posted();
+  submit_copy(disk, bytes, length, sector);
+}
+
+void disk_post(void) {
+  uint32_t length = kept.length;
+  kept.length = 0;
+  if (length) submit_posted(kept.disk, kept.bytes, length, kept.offset);
+}
+
+void disk_settle(void) {
+  disk_post();
+  wait_for_posted();
+}
+
+/* Blocks that are written anew are the newer ones; any other block kept goes first. */
+static void make_way(unsigned disk, uint32_t length, uint64_t offset) {
+  if (kept.disk == disk && kept.offset >= offset && kept.offset - offset < length) kept.length = 0;
+  disk_post();
+}
+
+/* Whole blocks, POSTED_BYTES at most. */
+static void post(unsigned disk, const uint8_t *bytes, uint32_t length, uint64_t offset) {
+  make_way(disk, length, offset);
+  submit_posted(disk, bytes, length, offset);
+}
+
+/* One block, with more of it to come perhaps. */
+static void keep(unsigned disk, const uint8_t *bytes, uint32_t length, uint64_t offset) {
+  make_way(disk, length, offset);
+  memcpy(kept.bytes, bytes, length);
+  kept.disk = disk;
+  kept.offset = offset;
+  kept.length = length;
 }
 
 static bool told_of_loss(unsigned disk) {
@@ -148,7 +197,9 @@ static ssize_t write_buffered(unsigned disk, const uint8_t *bytes, size_t count,
   uint64_t first = from & ~mask, end = smaller((from + length + mask) & ~mask, buffer.length);
   memcpy(buffer.bytes + from, bytes, length);
   if (end - first <= POSTED_BYTES) {
-    post(disk, buffer.bytes + first, (uint32_t)(end - first), buffer.first + first);
+    uint64_t whole = (from + length) & mask ? end - mask - 1 : end; /* and what is behind that is a piece */
+    if (first < whole) post(disk, buffer.bytes + first, (uint32_t)(whole - first), buffer.first + first);
+    if (whole < end) keep(disk, buffer.bytes + whole, (uint32_t)(end - whole), buffer.first + whole);
     return (ssize_t)length;
   }
   if (transfer(disk, BLOCK_WRITE, buffer.bytes + first, end - first, buffer.first + first) == (ssize_t)(end - first))
@@ -210,7 +261,8 @@ ssize_t platform_disk_write(unsigned disk, const void *bytes, size_t count, uint
     done += (size_t)put;
   }
   buffer.next = offset + done;
-  return (ssize_t)done;
+  if (direct) disk_settle(); /* its pieces too */
+  return direct && told_of_loss(disk) ? -EIO : (ssize_t)done;
 }
 
 int platform_disk_flush(unsigned disk) {

@@ -19,8 +19,9 @@ static void reclaim(struct sender *sender) {
 /* Halts until the host gives a buffer back, or `stop` says to give up. */
 static void wait_for_buffer(struct sender *sender, bool (*stop)(void)) {
   virtq_kick(&sender->queue);
-  virtq_want_interrupt(&sender->queue, true);
-  while (!virtq_has_used(&sender->queue) && !(stop && stop())) {
+  for (;;) {
+    virtq_want_interrupt(&sender->queue, true); /* each time: what is serviced below may send on its own */
+    if (virtq_has_used(&sender->queue) || (stop && stop())) break;
     wait_for_interrupt();
     service_interrupts();
   }

@@ -19,8 +19,8 @@ void platform_enter_program(uint64_t rip, uint64_t rsp) {
 
 void platform_exit(uint32_t status, uint32_t signal, uint32_t reason) {
   const struct cloister_exit message = {status, signal, reason};
+  disk_settle(); /* first: to the host the message is the end of it all */
   console_send(CLOISTER_MSG_EXIT, &message, sizeof message);
-  disk_settle();
   console_flush();
   privileged(PRIVILEGED_OUT, status, CLOISTER_IO_EXIT);
   for (;;) privileged(PRIVILEGED_HALT, 0, 0);

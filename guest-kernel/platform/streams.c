@@ -5,6 +5,7 @@
 #include <asm/errno.h>
 
 #include "abi.h"
+#include "block.h"
 #include "console.h"
 #include "control.h"
 #include "platform.h"
@@ -99,10 +100,11 @@ void platform_watch_input(void) {
 int platform_sleep_until(uint64_t deadline_ns, unsigned wake) {
   const bool wake_on_stdin = wake & WAKE_STDIN;
   int status = 0;
+  disk_post(); /* nothing more comes for now */
   if (wake_on_stdin && console_has_port(CLOISTER_PORT_STDIO)) console_want_input(true);
   for (;;) {
     service_interrupts();
-    if (wake_on_stdin && platform_stream_readable()) break;
+    if (wake_on_stdin && (platform_stream_readable() || personality_input_news())) break;
     if (wake & WAKE_PACKET && personality_packet_news()) break;
     if (personality_signal_pending()) {
       status = -EINTR;

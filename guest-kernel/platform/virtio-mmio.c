@@ -16,6 +16,7 @@
 #include "virtqueue.h"
 
 #define WINDOWS_MAX 24 /* I/O APIC pins */
+#define LOOKS_MAX 100000 /* at what a device should be done with at once: a second or two where a look is slow */
 
 static struct window {
   volatile uint8_t *registers;
@@ -83,7 +84,7 @@ struct start {
   struct virtio_device *device;
   const struct virtio_driver *driver;
   uint64_t offered;
-  enum { ABSENT, TOO_OLD, REFUSED, STARTED } result;
+  enum { ABSENT, TOO_OLD, STUCK, REFUSED, STARTED } result;
 };
 
 /* What is in each window, asked once: a kind of which there is none then costs no way to CPL0. */
@@ -117,13 +118,21 @@ static void write_address(struct virtio_device *device, unsigned offset, const v
   write_register(device, offset + 4, (uint32_t)(PA(address) >> 32));
 }
 
+static bool reset(struct virtio_device *device) {
+  write_register(device, VIRTIO_STATUS, 0);
+  for (unsigned looks = 0; looks < LOOKS_MAX; looks++)
+    if (!read_register(device, VIRTIO_STATUS)) return true;
+  return false;
+}
+
 /* Section 2.5.1: fields that belong together are read together, or again. */
-static void read_configuration(struct virtio_device *device, const struct virtio_driver *driver) {
-  uint32_t before;
-  do {
-    before = read_register(device, VIRTIO_CONFIG_GENERATION);
+static bool read_configuration(struct virtio_device *device, const struct virtio_driver *driver) {
+  for (unsigned looks = 0; looks < LOOKS_MAX; looks++) {
+    uint32_t before = read_register(device, VIRTIO_CONFIG_GENERATION);
     driver->configure(device);
-  } while (read_register(device, VIRTIO_CONFIG_GENERATION) != before);
+    if (read_register(device, VIRTIO_CONFIG_GENERATION) == before) return true;
+  }
+  return false;
 }
 
 /* Section 4.2.3.2. A queue is never larger than the driver asked for. */
@@ -152,8 +161,8 @@ static void start_at_cpl0(void *argument, struct privileged_frame *frame) {
   if (read_register(device, VIRTIO_MAGIC_VALUE) != VIRTIO_MAGIC || read_register(device, VIRTIO_VERSION) != 2) return;
 
   /* Reset, and wait until it is done. Then, one by one: we saw it, we have a driver. */
-  write_register(device, VIRTIO_STATUS, 0);
-  while (read_register(device, VIRTIO_STATUS)) continue;
+  start->result = STUCK;
+  if (!reset(device)) return;
   write_register(device, VIRTIO_STATUS, status);
   status |= VIRTIO_STATUS_DRIVER;
   write_register(device, VIRTIO_STATUS, status);
@@ -168,7 +177,9 @@ static void start_at_cpl0(void *argument, struct privileged_frame *frame) {
     return write_register(device, VIRTIO_STATUS, status | VIRTIO_STATUS_FAILED);
 
   /* What it is like, its queues, its interrupt, and off it goes. */
-  if (start->driver->configure) read_configuration(device, start->driver);
+  start->result = STUCK;
+  if (start->driver->configure && !read_configuration(device, start->driver))
+    return write_register(device, VIRTIO_STATUS, status | VIRTIO_STATUS_FAILED);
   for (unsigned i = 0; i < start->driver->queue_count; i++) set_up_queue(device, start->driver->queues[i]);
   *start->driver->registers = device->registers;
   ioapic_route(window->gsi, start->driver->vector);
@@ -181,6 +192,7 @@ bool virtio_start(struct virtio_device *device, const struct virtio_driver *driv
   if (ids_known && !find(driver)) return false;
   run_privileged(start_at_cpl0, &start);
   if (start.result == TOO_OLD) platform_log("virtio device %u speaks an old version: not used", driver->id);
+  if (start.result == STUCK) platform_log("virtio device %u never settles: not used", driver->id);
   if (start.result == REFUSED)
     platform_log("virtio device %u refused features %lx of %lx: not used", driver->id, device->features, start.offered);
   if (start.result == STARTED) {

@@ -16,10 +16,14 @@ static volatile uint16_t *avail_event(struct virtqueue *queue) {
   return (volatile uint16_t *)&queue->used->ring[queue->size];
 }
 
+static uint64_t *word_of(struct virtqueue *queue, unsigned id) { return &queue->with_device[id / 64]; }
+static uint64_t bit_of(unsigned id) { return 1ull << id % 64; }
+
 /* Sections 2.7.13.2 and 2.7.13.3. */
 static void make_available(struct virtqueue *queue, unsigned id) {
   queue->avail->ring[queue->avail->index % queue->size] = (uint16_t)id;
   queue->in_flight++;
+  *word_of(queue, id) |= bit_of(id);
   /* The device may look as soon as the index moves: everything before must be visible first. */
   __atomic_store_n(&queue->avail->index, (uint16_t)(queue->avail->index + 1), __ATOMIC_RELEASE);
 }
@@ -58,7 +62,9 @@ bool virtq_take(struct virtqueue *queue, unsigned *id, uint32_t *length) {
   unsigned at = queue->next_used % queue->size;
   *id = queue->used->ring[at].id;
   *length = queue->used->ring[at].length;
-  if (*id >= queue->size || !queue->in_flight) platform_panic("queue %u: the device returned buffer %u", queue->index, *id);
+  if (*id >= queue->size || !(*word_of(queue, *id) & bit_of(*id)))
+    platform_panic("queue %u: the device returned buffer %u, which it does not have", queue->index, *id);
+  *word_of(queue, *id) &= ~bit_of(*id);
   queue->next_used++;
   queue->in_flight--;
   if (queue->wants_interrupt) virtq_want_interrupt(queue, true);

@@ -44,6 +44,7 @@ struct virtqueue {
   uint16_t next_used;   /* the next used entry to look at */
   uint16_t next_kick;   /* the first available entry the device has not been told of */
   uint16_t in_flight;
+  uint64_t with_device[VIRTQ_SIZE_MAX / 64]; /* a bit for each buffer that is */
   bool wants_interrupt;
 };
 

@@ -27,6 +27,7 @@ for (const seed of ['1', '2', '3', '4']) {
     passes(t, 'fuzz', 'calls', seed, '50000'))
 }
 test('frames from a hostile wire are answered or dropped', (t) => passes(t, 'fuzz', 'net', '1', '100000'))
+test('a terminal takes any keys under any settings', (t) => passes(t, 'fuzz', 'tty', '1', '20000'))
 test('what is read from a disk is what was written, whatever order its device works in, and failures are told', (t) =>
   passes(t, 'fuzz-disk', '1', '600'))
 test('a damaged ELF program is run or refused with a reason', (t) => passes(t, 'fuzz', 'elf', '1', '400'))

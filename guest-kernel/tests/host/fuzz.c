@@ -1,13 +1,14 @@
 /*
  * Random input, from a seed so that it can be replayed. `fuzz calls SEED COUNT` makes system calls with hostile
- * arguments in one kernel; `fuzz net` puts frames on the wire of one; `fuzz elf` and `fuzz cpio` boot COUNT kernels with a
- * damaged program or archive. Whatever comes in, the kernel answers: it never faults (the sanitizers see to it) and never
- * breaks an invariant (a panic).
+ * arguments in one kernel; `fuzz net` puts frames on the wire of one, `fuzz tty` types at its terminal; `fuzz elf` and
+ * `fuzz cpio` boot COUNT kernels with a damaged program or archive. Whatever comes in, the kernel answers: it never faults
+ * (the sanitizers see to it) and never breaks an invariant (a panic).
  */
 #include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 
 #include "../../net/stack.h"
 #include "../../personality/syscall.h"
+#include "../../personality/tty.h"
 #include "fixture.h"
 
 #define MEMORY (16ul << 20)
@@ -287,12 +289,48 @@ static int fuzz_net(uint64_t count) {
   return 0;
 }
 
+/* --- the terminal --- */
+
+/* Any keys under any settings: what a read finds fits, and it never waits for what is there. */
+static int fuzz_tty(uint64_t count) {
+  static const char telling[] = "\x03\x04\x7f\x15\x16\x17\x1a\x1c\r\n\t \xc3\xa4";
+  static char keys[5000];
+  if (fixture_boot(MEMORY, fixture_tree) != ENTERED || !take_memory()) return 1;
+  memset(memory, 255, 8);
+  const uint64_t block[6] = {0 /* SIG_BLOCK */, (uintptr_t)memory, 0, 8};
+  shim_call(SYS_rt_sigprocmask, block); /* or the first ^C ends it */
+  shim.input_open = true;
+  tty_start();
+  for (uint64_t i = 0; i < count; i++) {
+    if (draw() % 4 == 0) {
+      tty_ioctl(TCGETS, (uintptr_t)memory);
+      for (uint64_t j = draw() % 4; j > 0; j--) memory[draw() % 36] ^= (uint8_t)(1u << draw() % 8); /* of struct termios */
+      tty_ioctl(draw() % 8 ? TCSETS : TCSETSF, (uintptr_t)memory);
+    }
+    const size_t typed = draw() % 32 ? draw() % 40 : draw() % sizeof keys;
+    for (size_t j = 0; j < typed; j++) keys[j] = draw() % 3 ? CHOOSE(telling) : (char)draw();
+    shim.input = keys;
+    shim.input_length = typed;
+    shim.output_length = 0;
+    tty_take_input();
+    shim.input_open = draw() % 1000 != 0 || i < count / 2;
+    const bool readable = tty_readable();
+    const size_t room = draw() % 8 ? 1 + draw() % 64 : 1 + draw() % 5000;
+    char *exact = malloc(room);
+    const ssize_t got = tty_read(exact, room, false);
+    free(exact);
+    if (got > (ssize_t)room || (readable && got == -EAGAIN) || panicked(i, SYS_read)) return 1;
+  }
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc != 4) return 2;
   state = strtoull(argv[2], NULL, 0) * 2 + 1;
   uint64_t count = strtoull(argv[3], NULL, 0);
   if (!strcmp(argv[1], "calls")) return fuzz_calls(count);
   if (!strcmp(argv[1], "net")) return fuzz_net(count);
+  if (!strcmp(argv[1], "tty")) return fuzz_tty(count);
   if (!strcmp(argv[1], "elf")) return fuzz_elf(count);
   return strcmp(argv[1], "cpio") ? 2 : fuzz_cpio(count);
 }

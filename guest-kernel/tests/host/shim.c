@@ -108,7 +108,15 @@ ssize_t platform_stream_read(void *bytes, size_t count, bool block) {
   return (ssize_t)count;
 }
 
-bool platform_stream_readable(void) { return shim.input_length || !shim.input_open; }
+bool platform_stream_readable(void) {
+  bool readable = shim.input_length || !shim.input_open;
+  if (shim.late_input && !shim.looks_before_late--) { /* just behind this look */
+    shim.input = shim.late_input;
+    shim.input_length = strlen(shim.late_input);
+    shim.late_input = NULL;
+  }
+  return readable;
+}
 
 void platform_watch_input(void) {}
 
@@ -117,7 +125,10 @@ uint64_t platform_realtime_ns(void) { return platform_monotonic_ns() + 170000000
 
 int platform_sleep_until(uint64_t deadline_ns, unsigned wake) {
   if (personality_signal_pending()) return -4;
-  if ((wake & WAKE_STDIN && platform_stream_readable()) || (wake & WAKE_PACKET && personality_packet_news())) return 0;
+  if (wake & WAKE_STDIN && (platform_stream_readable() || personality_input_news())) return 0;
+  if (wake & WAKE_PACKET && personality_packet_news()) return 0;
+  while (shim.late_input) platform_stream_readable(); /* asleep: it comes now, as an interrupt would */
+  if (wake & WAKE_STDIN && platform_stream_readable()) return 0;
   if (deadline_ns == UINT64_MAX || ++sleeps > 10000) leave(SLEPT_FOR_EVER);
   if (deadline_ns > shim.monotonic_ns) shim.monotonic_ns = deadline_ns;
   return 0;

@@ -23,6 +23,8 @@ struct shim {
   const char *input;
   size_t input_length;
   bool input_open; /* more may be typed: nothing there is not the end */
+  const char *late_input; /* typed after so many looks whether there is any */
+  unsigned looks_before_late;
   _Alignas(16) uint8_t output[1 << 20];
   size_t output_length;
   char log[1 << 16];

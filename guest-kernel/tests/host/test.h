@@ -24,7 +24,7 @@ struct test {
   tree_writer *tree; /* when the test is about another tree than the usual; it then looks itself whether that booted */
 };
 extern const struct test file_tests[], memory_tests[], process_tests[], boot_tests[], block_tests[], net_tests[],
-  tty_tests[]; /* ended by an empty one */
+  tty_tests[], virtqueue_tests[]; /* ended by an empty one */
 
 #define CHECK(condition) \
   do { \

@@ -147,6 +147,38 @@ static void far_away_is_by_the_gateway(void) {
   CHECK(wire_count == 1 && ((const struct arp_frame *)wire[0])->arp.target == inet_addr("10.77.0.1"));
 }
 
+/* The last address of another subnet is a neighbour's like any other; the last of ours is all of us. */
+static void only_our_own_broadcast_is_one(void) {
+  plug_in();
+  const uint8_t byte = 0;
+  const struct ethernet *frame = (const struct ethernet *)wire[0];
+  CHECK(!platform_packet_send(inet_addr("192.0.2.255"), IPV4_ICMP, 0, &byte, 1));
+  CHECK(wire_count == 1 && frame->type == big16(ETHERNET_ARP) && ((const struct arp_frame *)wire[0])->arp.target == inet_addr("10.77.0.1"));
+  CHECK(!platform_packet_send(inet_addr("10.77.0.255"), IPV4_ICMP, 0, &byte, 1));
+  frame = (const struct ethernet *)wire[1];
+  CHECK(wire_count == 2 && frame->type == big16(ETHERNET_IPV4) && !memcmp(frame->to, everyone, 6));
+  CHECK(net_settings_parse("10.77.0.2::10.77.0.1:255.255.255.255:box:eth0:off", &net_settings)); /* a point-to-point link */
+  CHECK(!platform_packet_send(inet_addr("10.77.0.9"), IPV4_ICMP, 0, &byte, 1));
+  CHECK(wire_count == 3 && ((const struct ethernet *)wire[2])->type == big16(ETHERNET_ARP));
+}
+
+static void senders_that_cannot_be_are_not_answered(void) {
+  static const char *const senders[] = {"0.0.0.0", "127.0.0.1", "10.77.0.2", "10.77.0.255", "255.255.255.255", "224.0.0.1", "240.0.0.1"};
+  plug_in();
+  introduce("10.77.0.1");
+  int64_t fd = CALL(SYS_socket, AF_INET, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_ICMP);
+  for (size_t i = 0; i < sizeof senders / sizeof senders[0]; i++) {
+    struct echo_frame request = echo_frame(ICMP_ECHO, 77, senders[i]);
+    arrive(&request, sizeof request);
+    if (wire_count != 1 || CALL(SYS_read, (uint64_t)fd, P(buffer()), 999) != -EAGAIN) printf("answered: %s\n", senders[i]), exit(1);
+  }
+  struct echo_frame inside = echo_frame(ICMP_ECHO, 77, "10.77.0.1");
+  inside.ip.destination = inet_addr("127.0.0.1");
+  seal(&inside);
+  arrive(&inside, sizeof inside);
+  CHECK(wire_count == 1);
+}
+
 static void damaged_frames_are_dropped(void) {
   plug_in();
   introduce("10.77.0.7");
@@ -233,6 +265,25 @@ static void datagrams_see_their_own(void) {
   CHECK(CALL(SYS_write, fd, P(buffer()), 64) == -EINVAL && CALL(SYS_write, other, P(buffer()), 64) == -EDESTADDRREQ);
 }
 
+static void one_readv_takes_one_packet(void) {
+  plug_in();
+  uint64_t fd = (uint64_t)open_socket(SOCK_RAW);
+  struct echo_frame reply = echo_frame(ICMP_ECHO_REPLY, 5, "10.77.0.7");
+  const uint8_t *packet = (const uint8_t *)&reply.ip;
+  arrive(&reply, sizeof reply);
+  arrive(&reply, sizeof reply);
+  struct iovec *parts = (struct iovec *)(buffer() + 2048);
+  parts[0] = (struct iovec){buffer(), 10};
+  parts[1] = (struct iovec){buffer() + 100, 999};
+  CHECK(CALL(SYS_readv, fd, P(parts), 2) == 84 && !memcmp(buffer(), packet, 10) && !memcmp(buffer() + 100, packet + 10, 74));
+  CHECK(CALL(SYS_read, fd, P(buffer()), 0) == 0); /* and leaves the packet */
+  parts[0].iov_len = parts[1].iov_len = 0;
+  CHECK(CALL(SYS_readv, fd, P(parts), 2) == 0 && CALL(SYS_writev, fd, P(parts), 2) == 0);
+  parts[0].iov_len = 10, parts[1].iov_len = 999;
+  parts[1].iov_base = (void *)16;
+  CHECK(CALL(SYS_readv, fd, P(parts), 2) == 10 && CALL(SYS_recvfrom, fd, P(buffer()), 99, MSG_DONTWAIT, 0, 0) == -EAGAIN);
+}
+
 static void pings_itself(void) {
   uint64_t fd = (uint64_t)open_socket(SOCK_RAW);
   struct echo_frame request = echo_frame(ICMP_ECHO, 5, "127.0.0.1");
@@ -267,10 +318,13 @@ const struct test net_tests[] = {
   {"an echo request is answered with its own bytes", answers_echo},
   {"an echo reply to a stranger waits for his MAC address", asks_before_it_answers},
   {"what is not on the subnet goes by the gateway", far_away_is_by_the_gateway},
+  {"a broadcast goes to everyone on the subnet, and nothing else does", only_our_own_broadcast_is_one},
+  {"frames from the wire that claim to be from nobody, everybody or ourselves are dropped", senders_that_cannot_be_are_not_answered},
   {"frames that are short, damaged, fragmented or for others are dropped", damaged_frames_are_dropped},
   {"many neighbours take turns in a small table", neighbours_are_bounded},
   {"a raw ICMP socket sends, polls and receives with the IP header", pings},
   {"a datagram ICMP socket sees the answers to its own echo requests only", datagrams_see_their_own},
+  {"readv takes one packet, whatever its parts, and reading nothing takes none", one_readv_takes_one_packet},
   {"the machine answers its own echo requests without a network", pings_itself},
   {"sockets refuse what they cannot do, and keep a bounded number of packets", sockets_refuse},
   {0},

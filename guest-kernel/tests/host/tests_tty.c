@@ -95,6 +95,38 @@ static void the_end_of_file_key_ends_a_line_or_all(void) {
   CHECK(reads("\x04\n"));
 }
 
+static void the_end_of_file_key_goes_with_the_line_that_fills_a_read(void) {
+  char bytes[4];
+  start();
+  type("half\x04more\n");
+  CHECK(tty_read(bytes, 4, false) == 4 && !memcmp(bytes, "half", 4) && reads("more\n"));
+}
+
+static void a_hang_up_ends_the_line(void) {
+  start();
+  type("no newline");
+  CHECK(nothing_to_read());
+  shim.input_open = false;
+  CHECK(reads("no newline") && reads(""));
+}
+
+/* Wherever it arrives between the first look and the sleep. */
+static void what_is_typed_on_the_way_to_sleep_wakes(void) {
+  for (unsigned looks = 0; looks < 12; looks++) {
+    start();
+    shim.args.flags |= CLOISTER_ARGS_STDIN_TTY;
+    shim.late_input = "late\n";
+    shim.looks_before_late = looks;
+    if (shim.departure != STAYED) printf("looks %u\n", looks);
+    CHECK(CALL(SYS_read, 0, P(buffer()), 100) == 5 && shim.departure == STAYED && !memcmp(buffer(), "late\n", 5));
+    struct pollfd *poll = (struct pollfd *)(buffer() + 2048);
+    *poll = (struct pollfd){.fd = (int)(looks % 3), .events = POLLIN}; /* all three are the terminal */
+    shim.late_input = "x\n";
+    shim.looks_before_late = looks;
+    CHECK(CALL(SYS_poll, P(poll), 1, (uint64_t)-1) == 1 && shim.departure == STAYED && reads("x\n"));
+  }
+}
+
 static void the_interrupt_key_raises_a_signal_and_drops_what_was_typed(void) {
   start();
   type("gone\x03");
@@ -110,6 +142,16 @@ static void raw_reads_take_what_there_is(void) {
   CHECK(reads("a\r\x03") && shown("") && nothing_to_read());
 }
 
+static void readv_does_not_wait_for_its_second_part(void) {
+  start();
+  change(0, ICANON, 1, 0);
+  type("abc");
+  struct iovec *parts = (struct iovec *)(buffer() + 2048);
+  parts[0] = (struct iovec){buffer(), 3};
+  parts[1] = (struct iovec){buffer() + 100, 100};
+  CHECK(CALL(SYS_readv, 0, P(parts), 2) == 3 && shim.departure == STAYED && !memcmp(buffer(), "abc", 3));
+}
+
 static void raw_reads_may_wait_for_nothing_or_for_a_while(void) {
   char byte;
   start();
@@ -120,12 +162,43 @@ static void raw_reads_may_wait_for_nothing_or_for_a_while(void) {
   CHECK(tty_read(&byte, 1, true) == 0 && shim.monotonic_ns >= before + 200000000);
 }
 
+static void a_poll_waits_for_what_a_read_waits_for(void) {
+  start();
+  change(0, ICANON, 3, 0);
+  type("a");
+  CHECK(!tty_readable());
+  change(0, 0, 3, 1);
+  CHECK(tty_readable() && reads("a"));
+  change(0, 0, 0, 0);
+  CHECK(reads(""));
+}
+
+static void raw_output_is_not_changed_by_echo(void) {
+  start();
+  change(ICRNL, ICANON, 1, 0);
+  struct termios *settings = (struct termios *)buffer();
+  settings->c_oflag &= ~OPOST;
+  CHECK(tty_ioctl(TCSETS, P(settings)) == 0);
+  type("a\n");
+  CHECK(reads("a\n") && shown("a\n"));
+}
+
 static void what_was_typed_survives_a_change_of_mode(void) {
   start();
   type("abc");
   CHECK(nothing_to_read());
   change(0, ICANON, 1, 0);
   CHECK(reads("abc"));
+}
+
+/* As on Linux: a zero byte, and no end of file to a program that reads keys. */
+static void an_end_of_file_is_a_zero_byte_to_raw_reads(void) {
+  start();
+  type("a\x04");
+  tty_take_input();
+  change(0, ICANON, 1, 0);
+  char bytes[8];
+  CHECK(tty_read(bytes, sizeof bytes, false) == 2 && bytes[0] == 'a' && bytes[1] == 0);
 }
 
 static void a_line_too_long_loses_its_end(void) {
@@ -165,7 +238,7 @@ static void it_knows_its_size(void) {
   start();
   personality_window_changed(132, 50);
   CHECK(tty_ioctl(TIOCGWINSZ, P(size)) == 0 && size->ws_col == 132 && size->ws_row == 50);
-  CHECK(tty_ioctl(TIOCGWINSZ, 16) == -EFAULT && tty_ioctl(0x1234, 0) == -ENOTTY);
+  CHECK(tty_ioctl(TIOCSWINSZ, 16) == -EFAULT && tty_ioctl(TIOCGWINSZ, 16) == -EFAULT && tty_ioctl(0x1234, 0) == -ENOTTY);
 }
 
 const struct test tty_tests[] = {
@@ -175,9 +248,16 @@ const struct test tty_tests[] = {
   {"a character of several bytes is erased at once", characters_of_several_bytes_go_at_once},
   {"a tab is erased as wide as it was", a_tab_is_erased_as_wide_as_it_was},
   {"^D ends a line, and is the end of file on an empty one", the_end_of_file_key_ends_a_line_or_all},
+  {"^D that ends a line goes with it, also when the line fills the read", the_end_of_file_key_goes_with_the_line_that_fills_a_read},
+  {"the end of the input ends the last line", a_hang_up_ends_the_line},
+  {"what is typed on the way to sleep wakes the reader", what_is_typed_on_the_way_to_sleep_wakes},
   {"^C sends SIGINT and drops what was typed", the_interrupt_key_raises_a_signal_and_drops_what_was_typed},
   {"a raw read takes what there is, unchanged and not shown", raw_reads_take_what_there_is},
+  {"readv with something read does not wait for its second part", readv_does_not_wait_for_its_second_part},
   {"VMIN and VTIME say how long a raw read waits", raw_reads_may_wait_for_nothing_or_for_a_while},
+  {"VMIN and VTIME say when poll finds it readable", a_poll_waits_for_what_a_read_waits_for},
+  {"the echo of a newline has a carriage return only where output has", raw_output_is_not_changed_by_echo},
+  {"^D typed before raw reading is a zero byte to it", an_end_of_file_is_a_zero_byte_to_raw_reads},
   {"what was typed survives a change of mode", what_was_typed_survives_a_change_of_mode},
   {"a line that is too long loses its end, with a bell", a_line_too_long_loses_its_end},
   {"raw input that does not fit stays with the host", what_does_not_fit_stays_with_the_host},
