@@ -91,6 +91,7 @@ export class Reactor {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       this.#watches.clear()
+      this.#numbers.clear()
       await this.#wait?.close()
       close(this.#epoll)
     })()

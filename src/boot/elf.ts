@@ -42,7 +42,7 @@ export interface KernelImage {
 export function readKernelImage(readAt: ReadAt, fileSize: number, name: string): KernelImage {
   const refuse = (reason: string): never => {
     throw new UsageError(`Cannot boot ${name}: ${reason}.`, {
-      hint: 'A kernel is an ELF64 x86-64 file with a PVH entry note, such as a vmlinux.',
+      hint: 'A kernel is a bzImage (a vmlinuz), or an ELF64 x86-64 file such as a vmlinux.',
     })
   }
   const header = readAt(0, HEADER_SIZE)

@@ -51,7 +51,7 @@ class Block implements VirtioBlk {
   #leftovers = false
 
   constructor(disk: Disk, rate: RateLimit | undefined) {
-    this.queues = [{ name: 'requestq', maxSize: QUEUE_SIZE, maxChainBytes: MAX_CHAIN_BYTES, rate }]
+    this.queues = [{ name: 'requestq', maxSize: QUEUE_SIZE, maxChainBytes: MAX_CHAIN_BYTES, look: true, rate }]
     this.#disk = disk
     this.config = blkConfig(disk)
     const writable = VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE | VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES
@@ -86,10 +86,12 @@ class Block implements VirtioBlk {
     }
   }
 
+  queueDisabled(): void {
+    this.#letGo()
+  }
+
   reset(): void {
-    // The driver may use its buffers for something else as soon as it has written the reset (§2.4.1).
-    if (this.#underWay > 0) this.#disk.drain()
-    this.#leftovers = this.#underWay > 0
+    this.#letGo()
     this.#host = undefined
     this.#negotiated = 0n
     this.config[WRITEBACK_OFFSET] = 1
@@ -112,6 +114,12 @@ class Block implements VirtioBlk {
     if (bytes !== this.#disk.bytes || readOnly !== this.#disk.readOnly)
       throw new HostError(`Cannot restore virtio-blk: its disk had ${bytes} bytes, this one has ${this.#disk.bytes}.`)
     this.config[WRITEBACK_OFFSET] = saved.integer('writeback', 1)
+  }
+
+  /** The driver may use its buffers for something else as soon as it has written so (§2.4.1, §4.2.2.2). */
+  #letGo(): void {
+    if (this.#underWay > 0) this.#disk.drain()
+    this.#leftovers = this.#underWay > 0
   }
 
   /** The header is the first 16 readable bytes and the status the last writable one, however they are framed (§2.7.4). */

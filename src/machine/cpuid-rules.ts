@@ -34,6 +34,8 @@ const ids = (cpus: number) => 2 ** apicIdBits(cpus)
 const HOST = "the host's number; this VM has its own"
 const NESTED =
   'nothing here runs a VM in the VM, and nested virtualization is a large part of what a guest could attack'
+const UNSAVED =
+  'part of its state, the shadow stack pointer, is none of what is saved here: a restored guest would die of it'
 
 /** Caches that this VM's processors share: the third level, all of them; the others have one each. */
 const sharingCache =
@@ -103,6 +105,16 @@ export const CPUID_RULES: readonly CpuidRule[] = [
     why: HOST,
     vendor: 'intel',
     value: sharingCache(ids),
+  },
+  { leaf: 0x7, register: 'ecx', high: 7, low: 7, what: 'shadow stacks', why: UNSAVED, value: () => 0 },
+  {
+    leaf: 0x7,
+    register: 'edx',
+    high: 20,
+    low: 20,
+    what: 'indirect branch tracking',
+    why: 'its registers are those of shadow stacks, which this VM has not',
+    value: () => 0,
   },
   {
     leaf: 0x8000_0001,

@@ -4,7 +4,7 @@
  */
 import type { Reactor } from '../backends/reactor.ts'
 import { loadKernel } from '../boot/load-kernel.ts'
-import { BugError } from '../errors.ts'
+import { BugError, HostError } from '../errors.ts'
 import type { Ram } from '../memory/ram.ts'
 import type { Json, JsonObject } from '../virtio/saved-state.ts'
 import { type BootModuleSource, placeModules } from './boot-modules.ts'
@@ -16,6 +16,7 @@ import { virtioArgument, virtioSlot } from './device-table.ts'
 import { createExitHandler, type MachineEnd } from './exit-handler.ts'
 import { createExitTrace } from './exit-trace.ts'
 import { type DevicePlan, placeDevices } from './place-devices.ts'
+import { poolThreads } from './thread-pool.ts'
 import { createVcpuGroup } from './vcpu-group.ts'
 import { applyCpuPolicy, type EntryState, type PolicyMemory, setEntryState, suggestAndApply } from './vcpu-setup.ts'
 import type { RestoreOptions } from './vm-state.ts'
@@ -69,6 +70,11 @@ export interface Machine {
 
 /** @throws UsageError for a bad kernel or module, HostError when KVM refuses. */
 export async function createMachine(config: MachineConfig): Promise<Machine> {
+  const cpus = config.cpus ?? 1
+  const runner = config.runner ?? runnerKind(cpus)
+  if (runner === 'pool' && cpus > poolThreads()) {
+    throw new BugError(`Cannot run ${cpus} vCPUs on a pool of ${poolThreads()} threads: sizeThreadPool comes first.`)
+  }
   const releases: (() => void)[] = []
   const release = () => {
     for (const undo of releases.splice(0).reverse()) undo()
@@ -95,12 +101,12 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
       registerPages,
     })
 
-    const cpus = config.cpus ?? 1
     const entryState = config.restore ? undefined : await boot(config, ram, cpus)
 
     const vcpus = createVcpus(vm, cpus, releases)
     const first = vcpus[0]!
     const given = config.restore ? (await machineState()).savedPolicy(config.restore.state) : config.policy
+    if (given && given.cpus !== cpus) throw otherPolicy(given, cpus)
     const policy = given ?? suggestAndApply(kvm, first, cpus, config.policyMemory)
     for (const vcpu of given ? vcpus : vcpus.slice(1)) applyCpuPolicy(vcpu, policy)
     if (entryState) setEntryState(first, entryState)
@@ -134,9 +140,11 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     }
     if (config.restore) {
       const { restoreMachine } = await machineState()
+      // Until the start: chains that wait are served when the guest goes on.
+      for (const transport of transports) transport.hold()
       restoreMachine(parts, config.restore.state, config.restore)
     }
-    const createRunner = await runnerFactory(config.runner ?? runnerKind(cpus))
+    const createRunner = await runnerFactory(runner)
     const group = createVcpuGroup(
       vcpus.map((vcpu) =>
         createRunner(vcpu, {
@@ -159,6 +167,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
       exits: handler.count,
       start() {
         reactor.start()
+        for (const transport of transports) transport.release()
         group.start()
       },
       async pause() {
@@ -218,3 +227,9 @@ async function boot(config: MachineConfig, { memory }: Ram, cpus: number): Promi
     rsdp,
   })
 }
+
+/** The guest would read of other processors than it has. */
+const otherPolicy = (policy: CpuPolicy, cpus: number) =>
+  new HostError(`Cannot make a machine of ${cpus} processors: its processor policy is for ${policy.cpus} processors.`, {
+    hint: 'Give it as many as it had, or leave the policy out.',
+  })

@@ -8,6 +8,9 @@ const range = (first: number, count: number) => Array.from({ length: count }, (_
 const IA32_TSC = 0x10
 const IA32_TSC_ADJUST = 0x3b
 const IA32_SPEC_CTRL = 0x48
+const IA32_UMWAIT_CONTROL = 0xe1
+const IA32_TSX_CTRL = 0x122
+const MISC_FEATURES_ENABLES = 0x140
 const IA32_SYSENTER = range(0x174, 3)
 const IA32_MISC_ENABLE = 0x1a0
 const IA32_MTRR_PHYS = range(0x200, 16)
@@ -20,6 +23,11 @@ const IA32_XSS = 0xda0
 const SYSCALL = range(0xc000_0081, 4)
 const KERNEL_GS_BASE = 0xc000_0102
 const TSC_AUX = 0xc000_0103
+/** AMD: the bit against speculative store bypass, where KVM offers it apart from IA32_SPEC_CTRL. */
+const VIRT_SPEC_CTRL = 0xc001_011f
+/** Performance counters, by which Linux's watchdog counts too: what they count, how far they are, then what is on. */
+const INTEL_COUNTERS = [...range(0x186, 8), ...range(0xc1, 8), ...range(0x309, 3), 0x38d, 0x38f]
+const AMD_COUNTERS = [...range(0xc001_0200, 12), 0xc000_0301]
 /** kvm-clock, asynchronous page faults, steal time, end of interrupt, poll control. */
 const KVM_OLD_CLOCK = [0x11, 0x12]
 const KVM = range(0x4b56_4d00, 8)
@@ -28,6 +36,10 @@ export const SAVED_MSRS: readonly number[] = [
   IA32_TSC,
   IA32_TSC_ADJUST,
   IA32_SPEC_CTRL,
+  VIRT_SPEC_CTRL,
+  IA32_UMWAIT_CONTROL,
+  IA32_TSX_CTRL,
+  MISC_FEATURES_ENABLES,
   ...IA32_SYSENTER,
   IA32_MISC_ENABLE,
   ...IA32_MTRR_PHYS,
@@ -39,6 +51,8 @@ export const SAVED_MSRS: readonly number[] = [
   KERNEL_GS_BASE,
   TSC_AUX,
   IA32_TSC_DEADLINE,
+  ...INTEL_COUNTERS,
+  ...AMD_COUNTERS,
   ...KVM_OLD_CLOCK,
   ...KVM,
 ]

@@ -1,6 +1,6 @@
 /**
  * A vCPU's state as plain JSON: the structs of KVM's own interface, byte by byte. The rows are in the order of restoring:
- * whether it runs at all, registers, the local APIC, then the MSRs (its timer's deadline among them), pending events
+ * the rate of its TSC, whether it runs at all, registers, the local APIC, then the MSRs (its timer's deadline among them), pending events
  * last. api.rst, the KVM_GET_* and KVM_SET_* of a vCPU
  */
 import type { Encodable, Fields, Struct, StructValue } from '../../kvm-bindings/layout.ts'
@@ -21,15 +21,24 @@ interface Part {
   restore(vcpu: VcpuFd, state: Json | undefined): void
 }
 
-export const MP_STATE_MAX = 10
+const MP_STATE_MAX = 10
 
 const PARTS: readonly Part[] = [
-  {
-    name: 'mpState',
-    save: (vcpu) => vcpu.getMpState(),
-    restore: (vcpu, state) =>
-      vcpu.setMpState(new SavedFields('vCPU', { mpState: state ?? null }).integer('mpState', MP_STATE_MAX)),
-  },
+  ofInteger(
+    'tscKhz',
+    0xffff_ffff,
+    (vcpu) => vcpu.getTscKhz(),
+    // KVM refuses a rate that it can neither scale to nor take for its own.
+    (vcpu, khz) => {
+      if (khz !== vcpu.getTscKhz()) vcpu.setTscKhz(khz)
+    },
+  ),
+  ofInteger(
+    'mpState',
+    MP_STATE_MAX,
+    (vcpu) => vcpu.getMpState(),
+    (vcpu, mpState) => vcpu.setMpState(mpState),
+  ),
   ofStruct(
     'regs',
     regs,
@@ -96,6 +105,19 @@ export function restoreVcpu(vcpu: VcpuFd, state: Json | undefined): void {
   }
 }
 
+function ofInteger(
+  name: string,
+  max: number,
+  get: (vcpu: VcpuFd) => number,
+  set: (vcpu: VcpuFd, value: number) => void,
+): Part {
+  return {
+    name,
+    save: get,
+    restore: (vcpu, state) => set(vcpu, new SavedFields('vCPU', { [name]: state ?? null }).integer(name, max)),
+  }
+}
+
 function ofBytes(
   name: string,
   get: (vcpu: VcpuFd) => Uint8Array,
@@ -140,8 +162,8 @@ function saveMsrs(vcpu: VcpuFd): Json {
 
 /** One that cannot be set is no matter when it holds the value anyway. */
 function restoreMsrs(vcpu: VcpuFd, state: Json | undefined): void {
-  if (!Array.isArray(state)) throw new HostError('Cannot restore: the MSRs are no list.')
-  for (const entry of state as readonly Json[]) {
+  const entries = new SavedFields('vCPU', { msrs: state ?? null }).array('msrs', SAVED_MSRS.length, (entry) => entry)
+  for (const entry of entries) {
     const [index, value] = Array.isArray(entry) ? (entry as readonly Json[]) : []
     if (!SAVED_MSRS.includes(index as number) || typeof value !== 'string' || !/^0x[0-9a-f]{1,16}$/.test(value)) {
       throw new HostError('Cannot restore: an MSR is not one that was saved.')

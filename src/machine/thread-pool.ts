@@ -11,3 +11,6 @@
 export function sizeThreadPool(vcpus: number, others: number): void {
   process.env.UV_THREADPOOL_SIZE = String(Math.max(1, vcpus + others))
 }
+
+/** How many it has: libuv's own choice unless somebody said. */
+export const poolThreads = (): number => Number(process.env.UV_THREADPOOL_SIZE ?? 4)

@@ -13,9 +13,10 @@ import {
 } from './device.ts'
 import { DriverError } from './driver-error.ts'
 import { GuestViews } from './guest-views.ts'
+import { INTERRUPT_CONFIG_CHANGE, INTERRUPT_USED_BUFFER, InterruptLine } from './interrupt-line.ts'
+import { Lookout, type Watched } from './lookout.ts'
 import { type Budget, VirtQueue } from './queue.ts'
 import { type Clock, steadyClock } from './rate-limiter.ts'
-import { INTERRUPT_CONFIG_CHANGE, INTERRUPT_USED_BUFFER } from './registers.ts'
 import type { QueueSetup } from './ring-areas.ts'
 import { hex, type JsonObject, type SavedFields } from './saved-state.ts'
 import { STATUS, statusStep } from './status.ts'
@@ -53,16 +54,16 @@ export class DeviceLifecycle implements DeviceHost {
   readonly queues: readonly VirtQueue[]
   /** Feature bits that a driver can choose from. */
   readonly offered: bigint
-  readonly #raiseInterrupt: () => void
+  readonly #line: InterruptLine
   readonly #settle: () => void
   readonly #watcher: RegisterWatcher | undefined
   readonly #log: (message: string) => void
   readonly #turns: Turns
+  readonly #lookouts: readonly (Lookout | undefined)[]
   #logLines = 0
 
   #status = 0
   #features = 0n
-  #interruptStatus = 0
   #configGeneration = 0
   /** DRIVER_OK and nothing went wrong since. */
   #active = false
@@ -75,7 +76,7 @@ export class DeviceLifecycle implements DeviceHost {
     this.name = `virtio-${device.name}`
     this.device = device
     this.offered = device.features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX
-    this.#raiseInterrupt = raiseInterrupt
+    this.#line = new InterruptLine({ raise: raiseInterrupt, settle, show: () => watcher?.interruptStatus() })
     this.#settle = settle
     this.#log = log
     const views = new GuestViews(memory)
@@ -87,6 +88,7 @@ export class DeviceLifecycle implements DeviceHost {
       clock,
     }
     this.queues = device.queues.map((spec, index) => new VirtQueue(index, spec, views, owner))
+    this.#lookouts = device.queues.map(({ look }) => (look ? new Lookout() : undefined))
     this.#turns = new Turns({
       serve: (index) => this.#serve(index),
       done: () => this.#publish(),
@@ -113,7 +115,7 @@ export class DeviceLifecycle implements DeviceHost {
     // A driver that comes later reads what is there by then.
     if (!this.#active) return
     this.#watcher?.anything()
-    this.#interrupt(INTERRUPT_CONFIG_CHANGE)
+    this.#line.raise(INTERRUPT_CONFIG_CHANGE)
   }
 
   // --- what the driver sees, through the registers of its bus ---
@@ -171,8 +173,11 @@ export class DeviceLifecycle implements DeviceHost {
 
   setQueueReady(index: number, ready: boolean): void {
     const queue = this.queues[index]
-    if (queue && !ready) queue.disable()
-    else if (queue && this.#inQueueSetup && !queue.ready) this.#guarded(() => queue.enable(this.#ringFeatures))
+    if (queue && !ready) {
+      const was = queue.ready
+      queue.disable()
+      if (was) this.#guarded(() => this.device.queueDisabled?.(index))
+    } else if (queue && this.#inQueueSetup && !queue.ready) this.#guarded(() => queue.enable(this.#ringFeatures))
     else this.mistake(`QueueReady of queue ${index}, which is ${queue ? 'ready or not to be set up now' : 'none'}`)
   }
 
@@ -181,14 +186,15 @@ export class DeviceLifecycle implements DeviceHost {
     if (!this.#active || !this.queues[queueIndex]?.ready) return
     this.#turns.add(queueIndex)
     this.#turns.run()
+    this.#lookouts[queueIndex]?.watch(this.#watched(queueIndex))
   }
 
   get interruptStatus(): number {
-    return this.#interruptStatus
+    return this.#line.status
   }
 
   acknowledge(bits: number): void {
-    this.#interruptStatus &= ~bits
+    this.#line.acknowledge(bits)
   }
 
   get configGeneration(): number {
@@ -244,7 +250,7 @@ export class DeviceLifecycle implements DeviceHost {
     this.#turns.clear()
     for (const queue of this.queues) queue.reset()
     this.#status = 0
-    this.#interruptStatus = 0
+    this.#line.set(0)
     this.#features = 0n
     this.device.reset()
   }
@@ -254,7 +260,7 @@ export class DeviceLifecycle implements DeviceHost {
     return {
       device: this.device.name,
       status: this.#status,
-      interruptStatus: this.#interruptStatus,
+      interruptStatus: this.#line.status,
       configGeneration: this.#configGeneration,
       driverFeatures: hex(this.#features),
       queues: this.queues.map((queue) => queue.save()),
@@ -278,7 +284,7 @@ export class DeviceLifecycle implements DeviceHost {
     const device = saved.value('device')
     if (device !== this.device.name) throw new HostError(`Cannot restore ${this.name}: this is the state of ${device}.`)
     const status = saved.integer('status', 0xff)
-    this.#interruptStatus = saved.integer('interruptStatus', INTERRUPT_USED_BUFFER | INTERRUPT_CONFIG_CHANGE)
+    this.#line.set(saved.integer('interruptStatus', INTERRUPT_USED_BUFFER | INTERRUPT_CONFIG_CHANGE))
     this.#configGeneration = saved.integer('configGeneration', 0xffffffff)
     // What the driver was at reading may be otherwise here.
     this.nextConfigGeneration()
@@ -341,22 +347,26 @@ export class DeviceLifecycle implements DeviceHost {
     return queue.endTurn()
   }
 
+  #watched(index: number): Watched {
+    const queue = this.queues[index]!
+    return {
+      // What is under way is answered by a turn of the event loop, and so is what has to wait for one.
+      begin: () => this.#active && queue.inFlight === 0 && queue.waiting === 0 && queue.holdKicks(),
+      arrived: () => queue.waiting > 0,
+      end: () => queue.wantKicks(),
+      serve: () => {
+        this.#turns.add(index)
+        this.#turns.run()
+      },
+    }
+  }
+
   /** All used rings at once, so that a run costs the guest one interrupt. */
   #publish(): void {
     if (!this.#active) return
     let wanted = false
     for (const queue of this.queues) if (queue.publish()) wanted = true
-    if (wanted) this.#interrupt(INTERRUPT_USED_BUFFER)
-  }
-
-  /** Raised even when the bit is set already: an edge may have come while the guest had the line masked. */
-  #interrupt(bit: number): void {
-    // An acknowledgement still under way is of an earlier interrupt: after this one it would take away its bit. One that
-    // the guest makes from here on comes before it looks at what has been published.
-    this.#settle()
-    this.#interruptStatus |= bit
-    this.#watcher?.interruptStatus()
-    this.#raiseInterrupt()
+    if (wanted) this.#line.raise(INTERRUPT_USED_BUFFER)
   }
 
   /** Nothing a guest does is thrown past here: it ends in DEVICE_NEEDS_RESET (§2.1.2). */
@@ -376,7 +386,7 @@ export class DeviceLifecycle implements DeviceHost {
     this.#status |= STATUS.DEVICE_NEEDS_RESET
     this.#halt()
     this.#watcher?.anything()
-    if ((this.#status & STATUS.DRIVER_OK) !== 0) this.#interrupt(INTERRUPT_CONFIG_CHANGE)
+    if ((this.#status & STATUS.DRIVER_OK) !== 0) this.#line.raise(INTERRUPT_CONFIG_CHANGE)
   }
 
   #halt(): void {

@@ -23,6 +23,8 @@ export interface QueueSpec {
   readonly maxChainBytes?: number
   /** Bytes that one call of `onAvailable` may take, where a byte is dearer than a copy of it. */
   readonly turnBytes?: number
+  /** Its chains are mostly completed at once, so that the next one is worth looking for (lookout.ts). */
+  readonly look?: boolean
   /** How fast chains may be taken; their bytes are those read and those written. Not limited unless said. */
   readonly rate?: RateLimit
 }
@@ -43,6 +45,8 @@ export interface DeviceQueue {
    * @throws DriverError when the driver broke a rule: let it pass, the transport answers it.
    */
   next(): Chain | undefined
+  /** Ends this call of `onAvailable`; another comes in a later turn of the event loop, for what is left of a chain. */
+  later(): void
 }
 
 /** What the transport offers a device from DRIVER_OK to reset. */
@@ -75,6 +79,8 @@ export interface VirtioDevice {
    * now or later and in any order. A chain kept for later may turn `stale`: drop it then.
    */
   onAvailable(queueIndex: number, queue: DeviceQueue): void
+  /** The driver stopped a queue that was ready: its chains are stale, and their buffers are the driver's again. */
+  queueDisabled?(queueIndex: number): void
   /** Something went wrong (DEVICE_NEEDS_RESET, FAILED): nothing is served any more until a reset. */
   halted?(): void
   /** Resolves when the host no longer touches buffers of chains, stale ones included. Without it, it never does later. */

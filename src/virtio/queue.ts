@@ -163,6 +163,10 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
     return chain
   }
 
+  later(): void {
+    this.#chainsLeft = 0
+  }
+
   giveBack(chain: QueueChain, written: number): void {
     const areas = this.#areas
     if (areas === undefined) return
@@ -223,12 +227,29 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
     this.#again = saved.integers('inFlight', this.setup.size, this.setup.size - 1)
   }
 
+  /** No kick for the next chain, please (§2.7.10). @returns false where the driver heeds no such wish */
+  holdKicks(): boolean {
+    return this.#wishKickAfter(this.#nextAvailable - 1)
+  }
+
+  /** Look once more afterwards: one may have come in between. */
+  wantKicks(): void {
+    this.#wishKickAfter(this.#nextAvailable)
+  }
+
+  #wishKickAfter(index: number): boolean {
+    const areas = this.#areas
+    if (areas === undefined || !this.#eventIdx) return false
+    Atomics.store(areas.used, RING + 4 * areas.size, index & 0xffff)
+    return true
+  }
+
   /** The next head from the available ring; asks the driver for a kick when there is none. */
   #takeHead(areas: RingAreas): number | undefined {
     if (this.#nextAvailable === this.#seenAvailable && !this.#lookAgain(areas)) {
       if (!this.#eventIdx) return undefined
       // avail_event: kick me for the next one. Then look once more, for one that came in between (§2.7.10).
-      Atomics.store(areas.used, RING + 4 * areas.size, this.#nextAvailable)
+      this.wantKicks()
       if (!this.#lookAgain(areas)) return undefined
     }
     const slot = this.#nextAvailable & (areas.size - 1)

@@ -58,10 +58,6 @@ export const MMIO_MAGIC = 0x74726976 // "virt"
 export const MMIO_VERSION = 2
 export const MMIO_VENDOR = 0x54534c43 // "CLST"
 
-/** Bits of InterruptStatus and InterruptACK. */
-export const INTERRUPT_USED_BUFFER = 1
-export const INTERRUPT_CONFIG_CHANGE = 2
-
 /**
  * Registers whose writes take effect only with a later write that leaves the guest (QueueNum with QueueReady,
  * DriverFeatures with Status), or for InterruptACK with the device's next interrupt: whoever carries the accesses may

@@ -34,8 +34,9 @@ export class Turns {
     return this.#running
   }
 
+  /** One that ran out of its budget comes again in a later turn, and not before: kicks buy no more of it. */
   add(index: number): void {
-    if (!this.#waiting.includes(index)) this.#waiting.push(index)
+    if (!this.#waiting.includes(index) && !this.#again.includes(index)) this.#waiting.push(index)
   }
 
   run(): void {
@@ -45,7 +46,10 @@ export class Turns {
       for (let turn = 0; turn < RUN_TURNS && this.#waiting.length > 0; turn++) {
         const epoch = this.#epoch
         const index = this.#waiting.shift()!
-        if (this.#options.serve(index) && epoch === this.#epoch && !this.#again.includes(index)) this.#again.push(index)
+        if (!this.#options.serve(index) || epoch !== this.#epoch) continue
+        // It may have asked for itself meanwhile.
+        this.#remove(index)
+        this.#again.push(index)
       }
     } finally {
       this.#running = false
@@ -77,6 +81,11 @@ export class Turns {
     this.#epoch++
     this.#waiting.length = 0
     this.#again.length = 0
+  }
+
+  #remove(index: number): void {
+    const at = this.#waiting.indexOf(index)
+    if (at >= 0) this.#waiting.splice(at, 1)
   }
 
   runLater(): void {

@@ -168,6 +168,16 @@ for (const [threaded, how] of [
     },
   )
 
+  test.serial(`${how}: after the close nothing is watched, and to stop watching does no harm`, async (t) => {
+    const reactor = open(t)
+    const fd = eventfd(0, EFD_NONBLOCK)
+    reactor.watchEventfd(fd, () => {})
+    reactor.start()
+    await reactor.close()
+    t.notThrows(() => reactor.unwatch(fd))
+    close(fd)
+  })
+
   test.serial(`${how}: a started reactor keeps its process alive, a closed one does not`, (t) => {
     const script = fileURLToPath(new URL('../helpers/reactor-process.js', import.meta.url))
     const run = (what: string) => execFileSync(process.execPath, [script, String(threaded), what], { timeout: 20_000 })

@@ -15,7 +15,11 @@ const ACTUAL = 4
 const POISON_VAL = 12
 
 /** Notes what it is given. */
-const start = ({ features = (1n << 1n) | (1n << 2n) | (1n << 5n), memoryBytes = MEMORY } = {}) => {
+const start = ({
+  features = (1n << 1n) | (1n << 2n) | (1n << 5n),
+  memoryBytes = MEMORY,
+  guestBytes = MEMORY,
+} = {}) => {
   const ranges: { gpa: number; length: number }[] = []
   const views: Uint8Array[] = []
   const reclaimer: MemoryReclaimer = {
@@ -29,7 +33,7 @@ const start = ({ features = (1n << 1n) | (1n << 2n) | (1n << 5n), memoryBytes = 
     },
   }
   const device = virtioBalloon({ memoryBytes, reclaimer })
-  const driver = new MmioDriver(device, createGuardedMemory([{ gpa: 0, size: MEMORY }]))
+  const driver = new MmioDriver(device, createGuardedMemory([{ gpa: 0, size: guestBytes }]))
   driver.start({ features: features | ALL_RING_FEATURES })
   const config = (offset: number) => new DataView(driver.readConfig(offset, 4).buffer).getUint32(0, true)
   /** A list of page frame numbers. */
@@ -39,7 +43,7 @@ const start = ({ features = (1n << 1n) | (1n << 2n) | (1n << 5n), memoryBytes = 
     driver.kick(index)
     return driver.queue(index).takeUsed()
   }
-  return { device, driver, ranges, views, config, post }
+  return { device, driver, reclaimer, ranges, views, config, post }
 }
 
 const writeStatistics = (driver: MmioDriver, entries: readonly (readonly [tag: number, value: bigint])[]) => {
@@ -140,6 +144,7 @@ test('a list longer than any driver sends needs a reset, and none of it is done 
     Array.from({ length: 1024 }, (_, i) => 2 * i),
   )
   t.is(ranges.length, 1024)
+  driver.settle()
   post(
     INFLATE,
     Array.from({ length: 1025 }, (_, i) => 2 * i),
@@ -208,6 +213,106 @@ test('a report may be of gigabytes: it is measured, not looked at', (t) => {
   driver.kick(FIFTH)
   t.false(driver.needsReset)
   t.is(views[0]!.length, MEMORY - 0x40000)
+})
+
+const REPORT = 4 * 2 ** 20
+/** 40 MiB of guest memory, most of it free. */
+const startLarge = () => start({ guestBytes: 10 * REPORT })
+const total = (views: readonly Uint8Array[]) => views.reduce((sum, { length }) => sum + length, 0)
+
+test('a large report goes back a few megabytes a turn, and is acknowledged when all of it has', (t) => {
+  const { driver, views } = startLarge()
+  driver.queue(FIFTH).post(
+    { gpa: REPORT, length: 2 * REPORT, write: true },
+    { gpa: 3 * REPORT, length: REPORT + PAGE, write: true },
+    { gpa: 9 * REPORT, length: PAGE, write: true },
+  )
+  driver.kick(FIFTH)
+  let turns = 1
+  for (let before = 0; ; turns++) {
+    const now = total(views)
+    t.true(now > before && now - before <= REPORT, `${now - before} bytes in one turn`)
+    before = now
+    if (driver.queue(FIFTH).usedIndex === 1) break
+    driver.settle(1)
+  }
+  t.is(total(views), 3 * REPORT + 2 * PAGE)
+  t.is(turns, 4)
+  driver.settle()
+  t.is(total(views), 3 * REPORT + 2 * PAGE)
+})
+
+test('small reports share a turn, and large ones on both queues take turns', (t) => {
+  const { driver, views } = startLarge()
+  for (let i = 0; i < 4; i++) driver.queue(FIFTH).post({ gpa: REPORT * i, length: REPORT / 8, write: true })
+  driver.kick(FIFTH)
+  t.is(driver.queue(FIFTH).takeUsed().length, 4)
+  for (const index of [FOURTH, FIFTH]) {
+    driver.queue(index).post({ gpa: 0, length: 5 * REPORT, write: true })
+    driver.queue(index).post({ gpa: 0, length: PAGE, write: true })
+    driver.kick(index)
+  }
+  t.true(driver.settle() >= 4)
+  for (const index of [FOURTH, FIFTH]) t.is(driver.queue(index).takeUsed().length, 2)
+  t.is(total(views), REPORT / 2 + 2 * (5 * REPORT + PAGE))
+})
+
+for (const [what, stop] of [
+  ['reset', (driver: MmioDriver) => driver.write('Status', 0)],
+  ['new driver', (driver: MmioDriver) => driver.start({ features: ALL_RING_FEATURES | (1n << 5n) })],
+  ['mistake elsewhere', (driver: MmioDriver) => (driver.queue(STATS).offer(99), driver.kick(STATS))],
+  ['stopped queue', (driver: MmioDriver) => (driver.write('QueueSel', FIFTH), driver.write('QueueReady', 0))],
+] as const) {
+  test(`after a ${what} nothing more of a large report goes back: its pages are the guest’s again`, (t) => {
+    const { driver, views } = startLarge()
+    driver.queue(FIFTH).post({ gpa: 0, length: 5 * REPORT, write: true })
+    driver.kick(FIFTH)
+    stop(driver)
+    const before = total(views)
+    driver.settle()
+    t.is(total(views), before)
+    t.is(driver.queue(FIFTH).usedIndex, 0)
+  })
+}
+
+test('a pattern that comes in the middle of a large report keeps the rest of it (§5.5.6.7)', (t) => {
+  const { driver, views } = start({ guestBytes: 10 * REPORT, features: POISON | (1n << 5n) })
+  driver.queue(FIFTH).post({ gpa: 0, length: 5 * REPORT, write: true })
+  driver.kick(FIFTH)
+  driver.writeAt(0x100 + POISON_VAL, 0xaa, 4)
+  const before = total(views)
+  driver.settle()
+  t.is(total(views), before)
+  t.is(driver.queue(FIFTH).takeUsed().length, 1)
+})
+
+test('a large report goes on from its beginning after a restore, and stands while the machine does', (t) => {
+  const { driver, views } = startLarge()
+  driver.queue(FIFTH).post({ gpa: 0, length: 5 * REPORT, write: true })
+  driver.kick(FIFTH)
+  driver.transport.hold()
+  const before = total(views)
+  driver.settle()
+  t.is(total(views), before)
+  const state = JSON.parse(JSON.stringify(driver.transport.save()))
+  const other = startLarge()
+  const mmio = new MmioDriver(other.device, driver.guarded)
+  mmio.transport.restore(state)
+  mmio.settle()
+  t.is(total(other.views), 5 * REPORT)
+  t.is(driver.queue(FIFTH).takeUsed().length, 1)
+})
+
+test('a report that the host cannot take needs a reset, whichever turn it fails in', (t) => {
+  const { driver, reclaimer } = startLarge()
+  driver.queue(FIFTH).post({ gpa: 0, length: 5 * REPORT, write: true })
+  driver.kick(FIFTH)
+  reclaimer.releaseView = () => {
+    throw new Error('no')
+  }
+  driver.settle()
+  t.true(driver.needsReset)
+  t.is(driver.queue(FIFTH).usedIndex, 0)
 })
 
 test('statistics are asked for by using the driver’s buffer, and read from the next one (§5.5.6.3)', (t) => {

@@ -260,6 +260,17 @@ test('a reset waits for what the host does with the driver’s buffers (§2.4.1,
   t.is(fixture.driver.memory.bytes(STATUS, 1)[0], UNTOUCHED, 'its queue is no longer the device’s to use')
 })
 
+test('a queue that is stopped gives its buffers back like a reset: nothing is read into them later (§4.2.2.2)', (t) => {
+  const fixture = start({ disk: createMemoryDisk({ sectors: SECTORS, late: true }) })
+  const { disk, driver } = fixture
+  t.is(ask(fixture, IN, 0, toDriver(512)).status, UNTOUCHED)
+  driver.write('QueueSel', 0)
+  driver.write('QueueReady', 0)
+  t.deepEqual(disk.underWay, [])
+  t.is(driver.memory.bytes(STATUS, 1)[0], UNTOUCHED, 'its queue is no longer the device’s to use')
+  t.false(driver.needsReset)
+})
+
 test('where a reset cannot wait, a request that ends later is seen by nobody, and the device is idle only then', async (t) => {
   const disk = { ...createMemoryDisk({ sectors: SECTORS, late: true }), drain: () => {} }
   const device = virtioBlk(disk)

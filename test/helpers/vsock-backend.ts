@@ -9,6 +9,10 @@ export class FakeStream implements HostStream {
   readonly delivered: number[] = []
   readonly underWay: Uint8Array[] = []
   readonly calls: string[] = []
+  /** Bytes of the host program that it may keep. */
+  limit = 0
+  /** To be called when its last bytes have left. */
+  over: (() => void) | undefined
   readonly #waiting = new ByteQueue()
   ended = false
 
@@ -18,6 +22,10 @@ export class FakeStream implements HostStream {
   }
 
   // --- what the device does ---
+
+  limitWaiting(bytes: number): void {
+    this.limit = bytes
+  }
 
   send(bytes: Uint8Array): void {
     this.underWay.push(bytes)
@@ -44,8 +52,9 @@ export class FakeStream implements HostStream {
     this.#waiting.clear()
   }
 
-  close(): void {
+  close(over: () => void): void {
     this.calls.push('close')
+    this.over = over
     this.listener = undefined
   }
 
@@ -66,6 +75,13 @@ export class FakeStream implements HostStream {
       this.delivered.push(...piece)
       this.listener?.forwarded(piece.length)
     }
+  }
+
+  /** A stream that is over keeps nothing. */
+  release(): void {
+    this.underWay.length = this.limit = 0
+    this.over?.()
+    this.over = undefined
   }
 
   push(bytes: Uint8Array): void {

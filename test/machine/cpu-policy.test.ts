@@ -111,6 +111,13 @@ test('whichever processor of the host KVM is asked on, the policy is the same', 
   }
 })
 
+test('control-flow enforcement is taken away: its state would be lost in a snapshot', (t) => {
+  const SHSTK = 1 << 7
+  const IBT = 1 << 20
+  const policy = policyOf([...INTEL, leaf(0x7, { subleaf: 0, ecx: SHSTK | 1, edx: IBT | 1 })])
+  t.like(entryOf(policy, 0x7), { ecx: 1, edx: 1 })
+})
+
 test('nested virtualization is taken away, and the policy says so', (t) => {
   t.is(getBits(entryOf(policyOf(INTEL), 1).ecx, 5, 5), 0)
   const amd = policyOf(AMD)

@@ -85,7 +85,7 @@ kvmTestSerial('the state of a machine made otherwise is refused, and nothing of 
   const { state } = await saved(t)
   const cases: [GuestOptions, Json, RegExp][] = [
     [{ devices: [] }, state, /virtio devices/],
-    [{ cpus: 2 }, state, /3 vCPUs, this VM 2/],
+    [{ cpus: 2 }, state, /2 processors.* for 3/],
     [{ pit: false }, state, /interval timer/],
     [{}, { ...state, schema: 'cloister-machine-state/0' }, /version/],
     [{}, { ...state, policy: {} }, /policy/],
@@ -96,5 +96,42 @@ kvmTestSerial('the state of a machine made otherwise is refused, and nothing of 
   for (const [options, damaged, message] of cases) {
     await t.throwsAsync(bootStorm({ ...options, restore: { state: damaged } }), { instanceOf: HostError, message })
   }
+  t.is(openFds(), fds)
+})
+
+kvmTestSerial('the devices of a restored machine stand still until it starts', async (t) => {
+  const { state } = await saved(t)
+  const [device] = state.devices as readonly JsonObject[]
+  const queue = { size: 8, descriptors: '0xa00000', available: '0xa01000', used: '0xa02000', ready: true }
+  const counters = { nextAvailable: 0, nextUsed: 0, publishedUsed: 0, inFlight: [] }
+  const atWork = { ...device, status: 0xf, driverFeatures: '0x100000000', queues: [{ ...queue, ...counters }] }
+  const rng = virtioRng({ fill: (bytes) => bytes.fill(0) })
+  let calls = 0
+  let called = () => {}
+  const served = new Promise<void>((resolve) => {
+    called = resolve
+  })
+  rng.onAvailable = () => {
+    calls++
+    called()
+  }
+  const { machine } = await bootStorm({ devices: [rng], restore: { state: { ...state, devices: [atWork] } } })
+  try {
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    t.is(calls, 0)
+    machine.start()
+    await served
+    t.is(calls, 1)
+  } finally {
+    await machine.close()
+  }
+})
+
+kvmTestSerial('a policy for another number of processors is refused', async (t) => {
+  const { machine } = await bootStorm()
+  const { policy } = machine
+  await machine.close()
+  const fds = openFds()
+  await t.throwsAsync(bootStorm({ cpus: 2, policy }), { instanceOf: HostError, message: /for 3 processors/ })
   t.is(openFds(), fds)
 })

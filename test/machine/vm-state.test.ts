@@ -120,6 +120,24 @@ stateTest('the clock and the TSC never go back, and the clock does not jump', (t
   t.true(to.vcpus[0]!.getMsrs([TSC])[0]!.data >= tscBefore)
 })
 
+stateTest(
+  'the TSC goes on at the rate that the guest knows, where this processor counts a little otherwise',
+  (t, from, to) => {
+    const state = stored(saveVmState(from.parts))
+    const here = to.vcpus[0]!.getTscKhz()
+    // Within what KVM takes without hardware for it: 250 millionths.
+    const khz = here + Math.floor(here / 10_000)
+    restoreVmState(to.parts, {
+      ...state,
+      vcpus: (state.vcpus as JsonObject[]).map((vcpu) => ({ ...vcpu, tscKhz: khz })),
+    })
+    t.deepEqual(
+      to.vcpus.map((vcpu) => vcpu.getTscKhz()),
+      [khz, khz],
+    )
+  },
+)
+
 stateTest('a clock for which the time has passed runs on from the time of day it was saved at', (t, from, to) => {
   from.vm.setClock({ clock: 5000n * SECOND })
   const state = stored(saveVmState(from.parts))
@@ -139,11 +157,13 @@ stateTest('the state of another VM, a damaged one or none at all is refused by n
     [{}, /vcpus/],
     [{ ...state, vcpus: [first!] }, /1 vCPUs, this VM 2/],
     [{ ...state, vcpus: [first!, { ...second!, mpState: 99 }] }, /vCPU 1.*mpState/],
+    [{ ...state, vcpus: [{ ...first!, tscKhz: 'fast' }, second!] }, /vCPU 0.*tscKhz/],
     [{ ...state, vcpus: [{ ...first!, regs: 'AAAA' }, second!] }, /vCPU 0.*regs/],
     [{ ...state, vcpus: [{ ...first!, xsave: '' }, second!] }, /xsave/],
     [{ ...state, vcpus: [{ ...first!, lapic: 7 }, second!] }, /lapic/],
     [{ ...state, vcpus: [{ ...first!, msrs: [[0xdead, '0x0']] }, second!] }, /msrs/],
     [{ ...state, vcpus: [{ ...first!, msrs: [[TSC, 'now']] }, second!] }, /msrs/],
+    [{ ...state, vcpus: [{ ...first!, msrs: Array(1000).fill([TSC, '0x1']) }, second!] }, /msrs/],
     [{ ...state, irqchips: ['', '', ''] }, /interrupt controllers/],
     [{ ...state, pit: null }, /no interval timer/],
     [{ ...state, pit: 'AAAA' }, /interval timer/],

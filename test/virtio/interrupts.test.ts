@@ -4,12 +4,8 @@
  */
 import test from 'ava'
 import fc from 'fast-check'
-import {
-  INTERRUPT_CONFIG_CHANGE,
-  INTERRUPT_USED_BUFFER,
-  MMIO_CONFIG,
-  MMIO_OFFSET,
-} from '../../src/virtio/registers.ts'
+import { INTERRUPT_CONFIG_CHANGE, INTERRUPT_USED_BUFFER } from '../../src/virtio/interrupt-line.ts'
+import { MMIO_CONFIG, MMIO_OFFSET } from '../../src/virtio/registers.ts'
 import { ALL_RING_FEATURES, MmioDriver } from '../helpers/mmio-driver.ts'
 import { createProbeDevice } from '../helpers/probe-device.ts'
 

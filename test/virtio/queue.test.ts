@@ -364,6 +364,7 @@ test('a used_event far away silences the device for one round of the index at mo
   for (let round = 0; round < 1025; round++) {
     for (let i = 0; i < 64; i++) queue.post({ gpa: DATA, length: 1 })
     driver.kick(0)
+    driver.settle()
     queue.takeUsed()
   }
   t.is(driver.interrupts, 1)
