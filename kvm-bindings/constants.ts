@@ -121,6 +121,7 @@ export const EIO = 5
 export const ECANCELED = 125
 export const EAGAIN = 11
 export const EACCES = 13
+export const EBUSY = 16
 export const EINVAL = 22
 export const ENOSPC = 28
 export const EOPNOTSUPP = 95

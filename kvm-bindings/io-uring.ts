@@ -4,6 +4,9 @@
  * ours waits for anything.
  */
 import {
+  EAGAIN,
+  EBUSY,
+  EINTR,
   IORING_ENTER_GETEVENTS,
   IORING_FEAT_SINGLE_MMAP,
   IORING_FEAT_SUBMIT_STABLE,
@@ -17,8 +20,9 @@ import {
   SYS_io_uring_register,
   SYS_io_uring_setup,
 } from './constants.ts'
-import { cFunction, close, mmap, munmap, retrying, viewMemory } from './ffi.ts'
+import { cFunction, close, lastErrno, mmap, munmap, retrying, viewMemory } from './ffi.ts'
 import { ioUringCqe, ioUringSqe } from './structs/io-uring.ts'
+import { SyscallError } from './syscall-error.ts'
 
 /** The operations used here, by their names without IORING_OP_. */
 export const IORING_OP = { NOP: 0, READV: 1, WRITEV: 2, FSYNC: 3, FALLOCATE: 17 } as const
@@ -43,6 +47,14 @@ const PARAMS = {
 const cSyscall = cFunction('syscall', 'long', ['long', 'long', 'long', 'long', 'long', 'uintptr', 'long'])
 const cSetup = cFunction('syscall', 'long', ['long', 'long', 'void *'])
 const cRegister = cFunction('syscall', 'long', ['long', 'long', 'long', 'void *', 'long'])
+
+/** io_uring_enter(2), one attempt: what it gives, or minus errno. */
+export type RingEnter = (fd: number, toSubmit: number, minComplete: number, flags: number) => number
+
+export const enterRing: RingEnter = (fd, toSubmit, minComplete, flags) => {
+  const result = cSyscall()(SYS_io_uring_enter, fd, toSubmit, minComplete, flags, 0, 0)
+  return result >= 0 ? result : -lastErrno()
+}
 
 /** One request: what each number means depends on the operation. io_uring_enter(2) */
 export interface Submission {
@@ -75,11 +87,15 @@ export class IoUring {
   readonly #sqes: Uint32Array
   readonly #sq: { readonly tail: number; readonly array: number; readonly mask: number }
   readonly #cq: { readonly head: number; readonly tail: number; readonly cqes: number; readonly mask: number }
+  readonly #enter: RingEnter
   #tail = 0
   #unsubmitted = 0
+  /** In the kernel's hands. */
+  #inFlight = 0
 
   /** @throws SyscallError: ENOSYS, or EPERM where the host forbids it (kernel.io_uring_disabled, seccomp). */
-  constructor(entries: number, eventfd: number) {
+  constructor(entries: number, eventfd: number, enter: RingEnter = enterRing) {
+    this.#enter = enter
     const params = new Uint32Array(PARAMS.words)
     const word = (at: number): number => params[at]!
     this.#fd = retrying(() => cSetup()(SYS_io_uring_setup, entries, params), 'io_uring_setup')
@@ -131,23 +147,39 @@ export class IoUring {
     this.#unsubmitted++
   }
 
-  /** Waits for an answer; only while a request is under way. */
-  wait(): void {
-    this.submit()
-    retrying(() => cSyscall()(SYS_io_uring_enter, this.#fd, 0, 1, IORING_ENTER_GETEVENTS, 0, 0), 'io_uring_enter')
+  /** Waits for an answer of those that the kernel has taken. @returns false when it has none to give */
+  wait(): boolean {
+    if (this.#inFlight === 0) return false
+    this.#entered(0, 1, IORING_ENTER_GETEVENTS)
+    return true
   }
 
-  /** Hands over what was pushed. @throws SyscallError when the kernel takes nothing. */
-  submit(): void {
-    if (this.#unsubmitted === 0) return
+  /**
+   * Hands over what was pushed.
+   * @returns false when the kernel takes no more just now, for want of memory or of room for answers: reap, and try again
+   */
+  submit(): boolean {
+    if (this.#unsubmitted === 0) return true
     // The requests are written before the tail says so.
     Atomics.store(this.#ring, this.#sq.tail, this.#tail)
     while (this.#unsubmitted > 0) {
-      this.#unsubmitted -= retrying(
-        () => cSyscall()(SYS_io_uring_enter, this.#fd, this.#unsubmitted, 0, 0, 0, 0),
-        'io_uring_enter',
-      )
+      const taken = this.#entered(this.#unsubmitted, 0, 0)
+      if (taken === 0) return false
+      this.#unsubmitted -= taken
+      this.#inFlight += taken
     }
+    return true
+  }
+
+  /** Takes back what the kernel would not take; without a polling thread it looks at the tail only when entered. */
+  takeBack(): number[] {
+    const tokens: number[] = []
+    for (; this.#unsubmitted > 0; this.#unsubmitted--) {
+      this.#tail = (this.#tail - 1) >>> 0
+      tokens.push(this.#sqes[(this.#tail & this.#sq.mask) * SQE_WORDS + at.user_data / 4]!)
+    }
+    Atomics.store(this.#ring, this.#sq.tail, this.#tail)
+    return tokens.reverse()
   }
 
   /** Calls back for every answer there is: a result, or minus errno. @returns how many there were. */
@@ -160,6 +192,7 @@ export class IoUring {
       const result = this.#answers[cqe + 2]!
       // Read before the slot is free again.
       Atomics.store(this.#ring, head, (at + 1) >>> 0)
+      this.#inFlight--
       done(token, result)
       count++
     }
@@ -170,6 +203,16 @@ export class IoUring {
   close(): void {
     for (const { address, size } of this.#mapped.splice(0)) munmap(address, size)
     close(this.#fd)
+  }
+
+  /** @returns how many requests were taken: none when the kernel cannot now */
+  #entered(toSubmit: number, minComplete: number, flags: number): number {
+    for (;;) {
+      const result = this.#enter(this.#fd, toSubmit, minComplete, flags)
+      if (result >= 0) return result
+      if (result === -EAGAIN || result === -EBUSY) return 0
+      if (result !== -EINTR) throw new SyscallError('io_uring_enter', -result)
+    }
   }
 
   #map(size: number, offset: number): ArrayBuffer {

@@ -4,8 +4,6 @@ import { ByteQueue } from './byte-queue.ts'
 import { GatheredBytes } from './gathered-bytes.ts'
 import type { HostStream, StreamListener } from './vsock-streams.ts'
 
-/** Bytes of the host program that wait here for the guest: it is not read on above this. */
-const WAITING_MAX = 128 * 1024
 /** A guest that does not answer has no driver, or one that hangs. */
 const OPENING_MS = 20_000
 /** After both sides are done, the last bytes have this long to leave. */
@@ -16,6 +14,8 @@ export class SocketStream implements HostStream {
   readonly #received = new ByteQueue()
   #listener: StreamListener | undefined
   #opening: NodeJS.Timeout | undefined
+  /** The host program is not read on when so much waits; a read or two of up to 64 KiB may come on top. */
+  #waitingMax = 128 * 1024
   readonly #outgoing = new GatheredBytes()
   #writing = false
   #ending = false
@@ -24,6 +24,10 @@ export class SocketStream implements HostStream {
 
   constructor(socket: Socket) {
     this.#socket = socket
+  }
+
+  limitWaiting(bytes: number): void {
+    this.#waitingMax = bytes
   }
 
   /** From here on it is the device's. */
@@ -57,7 +61,7 @@ export class SocketStream implements HostStream {
 
   receive(into: Uint8Array): number {
     const count = this.#received.read(into)
-    if (this.#received.length < WAITING_MAX / 2 && this.#socket.isPaused()) this.#socket.resume()
+    if (this.#received.length <= this.#waitingMax / 2 && this.#socket.isPaused()) this.#socket.resume()
     return count
   }
 
@@ -85,12 +89,19 @@ export class SocketStream implements HostStream {
     this.#socket.resume()
   }
 
-  close(): void {
+  close(over: () => void): void {
     this.#listener = undefined
     this.endReceiving()
     const socket = this.#socket
+    if (socket.closed) {
+      over()
+      return
+    }
     const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
-    socket.once('close', () => clearTimeout(timer))
+    socket.once('close', () => {
+      clearTimeout(timer)
+      over()
+    })
     // The program may go on sending to nobody: once all it is due has left, it is told by the closing.
     socket.once('finish', () => socket.destroy())
     this.endSending()
@@ -127,7 +138,7 @@ export class SocketStream implements HostStream {
   #take(bytes: Buffer): void {
     if (this.#discarding) return
     this.#received.push(bytes)
-    if (this.#received.length >= WAITING_MAX) this.#socket.pause()
+    if (this.#received.length >= this.#waitingMax) this.#socket.pause()
     this.#listener?.readable()
   }
 }

@@ -5,6 +5,8 @@
 
 /** The host's end of one stream, as the device holds it. Told `closed`, the device forgets it. */
 export interface HostStream {
+  /** About so many bytes of the host program may wait here for the guest; the program itself waits with the rest. */
+  limitWaiting(bytes: number): void
   /**
    * Passes bytes on to the host program; they are the stream's from now on. It takes all of them: whoever sends keeps
    * what is under way within bounds, by `forwarded`.
@@ -22,8 +24,11 @@ export interface HostStream {
   endSending(): void
   /** The guest receives nothing more: what comes is thrown away. */
   endReceiving(): void
-  /** Both sides are done: what was sent still leaves. No listener is called any more. */
-  close(): void
+  /**
+   * Both sides are done: what was sent still leaves. No listener is called any more.
+   * @param over called when nothing of it is left here
+   */
+  close(over: () => void): void
   /** Gives it up, and what was under way with it. No listener is called any more. */
   abort(): void
 }

@@ -6,6 +6,8 @@ import { splitRate } from './parse-rate.ts'
 
 /** /dev/vda to /dev/vdh. The interrupt controller has room for hardly more, and other devices need some. */
 const MOST_DISKS = 8
+/** At the end of a file's name: a word too many rather than a part of the name. */
+const SUFFIX = /:(?:ro|cow|(?:bps|iops)=[^:]*|base=.*)$/s
 
 export function parseDisks(asked: readonly string[], isolation: Isolation): readonly DiskSpec[] {
   if (asked.length > 0 && isolation === 'container') {
@@ -36,6 +38,12 @@ function parseDisk(text: string): DiskSpec {
   if (file === '' || base === '') {
     throw new UsageError(`Cannot attach "${text}" as a disk: it names no file.`, {
       hint: 'Write --disk FILE, FILE:ro, FILE:cow or FILE:base=IMAGE.',
+    })
+  }
+  const extra = SUFFIX.exec(file)?.[0]
+  if (extra !== undefined) {
+    throw new UsageError(`Cannot attach "${text}" as a disk: "${extra}" cannot stand before what follows it.`, {
+      hint: 'Of :ro, :cow and :base=IMAGE there is one at most, and rates come last. If the name of a file ends so: FILE/. is the same file.',
     })
   }
   return {

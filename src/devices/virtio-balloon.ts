@@ -6,6 +6,7 @@ import type { MemoryReclaimer } from '../backends/memory-reclaimer.ts'
 import { type Chain, gather } from '../virtio/chain.ts'
 import { type DeviceHost, type DeviceQueue, VIRTIO_ID, type VirtioDevice } from '../virtio/device.ts'
 import { type Json, SavedFields } from '../virtio/saved-state.ts'
+import { FreePageReport, SLICE_BYTES } from './virtio-balloon-report.ts'
 import { type GuestMemoryStatistics, readStatistics } from './virtio-balloon-statistics.ts'
 
 export const VIRTIO_BALLOON_F_STATS_VQ = 1n << 1n
@@ -21,11 +22,10 @@ const PAGE_BYTES = 4096
 /** Page frame numbers of one request, each a system call at worst; Linux sends 256, and so many make a turn. */
 const LIST_MAX = 1024
 const TURN_BYTES = 4 * 256
-/** Each report is a few ranges of megabytes, and the views of them cost nothing. */
+/** Each report is a few ranges of megabytes, of which so much goes back in one turn; the views of them cost nothing. */
 const REPORT_MAX_BYTES = 2 ** 40
 
 const INFLATE = 0
-const DEFLATE = 1
 const STATS = 2
 
 export interface BalloonOptions {
@@ -74,6 +74,8 @@ class Balloon implements VirtioBalloon {
   /** The driver's buffer for statistics: used up to ask for the next ones. */
   #statsBuffer: Chain | undefined
   #statistics: GuestMemoryStatistics | undefined
+  /** Reports that have partly gone back, by their queues. */
+  readonly #begun = new Map<number, FreePageReport>()
 
   constructor({ memoryBytes, reclaimer }: BalloonOptions) {
     this.#memoryBytes = memoryBytes
@@ -106,11 +108,14 @@ class Balloon implements VirtioBalloon {
   }
 
   onAvailable(index: number, queue: DeviceQueue): void {
+    if (index > STATS) {
+      this.#takeReports(index, queue)
+      return
+    }
     for (let chain = queue.next(); chain; chain = queue.next()) {
       if (index === STATS) this.#keepStatistics(chain)
       else {
         if (index === INFLATE) this.#inflate(chain)
-        else if (index !== DEFLATE) this.#report(chain)
         // A page that was given back is there again as soon as it is touched.
         chain.complete(0)
       }
@@ -154,14 +159,31 @@ class Balloon implements VirtioBalloon {
     }
   }
 
-  /** Free pages as buffers. With a pattern in them that the guest counts on they must stay as they are (§5.5.6.7). */
-  #report({ writable }: Chain): void {
-    if (!this.#reports || this.#view.getUint32(CONFIG.poison, true) !== 0) return
-    for (const range of writable) this.#reclaimer.releaseView(range)
+  /** What was begun comes first; each is given back when all of it has gone. */
+  #takeReports(index: number, queue: DeviceQueue): void {
+    for (let left = SLICE_BYTES; left > 0; ) {
+      const report = this.#begun.get(index) ?? this.#begin(index, queue)
+      if (!report) return
+      if (this.#mayRelease(report)) left -= report.release(this.#reclaimer, left)
+      if (!report.done && this.#mayRelease(report)) break
+      this.#begun.delete(index)
+      report.chain.complete(0)
+    }
+    queue.later()
   }
 
-  get #reports(): boolean {
-    return ((this.#host?.features ?? 0n) & VIRTIO_BALLOON_F_PAGE_REPORTING) !== 0n
+  #begin(index: number, queue: DeviceQueue): FreePageReport | undefined {
+    const chain = queue.next()
+    if (!chain) return undefined
+    const report = new FreePageReport(chain)
+    this.#begun.set(index, report)
+    return report
+  }
+
+  /** With a pattern in them that the guest counts on free pages must stay as they are (§5.5.6.7). */
+  #mayRelease({ chain }: FreePageReport): boolean {
+    const negotiated = ((this.#host?.features ?? 0n) & VIRTIO_BALLOON_F_PAGE_REPORTING) !== 0n
+    return negotiated && !chain.stale && this.#view.getUint32(CONFIG.poison, true) === 0
   }
 
   #keepStatistics(chain: Chain): void {
@@ -179,6 +201,7 @@ class Balloon implements VirtioBalloon {
     this.#host = undefined
     this.#statsBuffer = undefined
     this.#statistics = undefined
+    this.#begun.clear()
   }
 }
 

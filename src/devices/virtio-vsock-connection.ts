@@ -4,6 +4,7 @@
  */
 import type { HostStream, StreamListener } from '../backends/vsock-streams.ts'
 import { type Chain, gather, scatter } from '../virtio/chain.ts'
+import { type VsockAllowance, waitingBytesBeside } from './virtio-vsock-allowance.ts'
 import { VsockCredit } from './virtio-vsock-credit.ts'
 import {
   encodeHeader,
@@ -29,6 +30,7 @@ type State = 'opening' | 'asked' | 'open' | 'parting' | 'over'
 
 export interface ConnectionHost {
   readonly guestCid: bigint
+  readonly allowance: VsockAllowance
   /** There is a packet to send. */
   ready(connection: VsockConnection): void
   /** It is over, and all is said. */
@@ -41,7 +43,9 @@ export class VsockConnection implements StreamListener {
   readonly hostPort: number
   readonly guestPort: number
   readonly #host: ConnectionHost
-  readonly #credit = new VsockCredit()
+  readonly #credit: VsockCredit
+  /** To be given back when nothing of the stream is left. */
+  #granted: number
   #stream: HostStream | undefined
   #state: State
   /** Operations the driver is owed: REQUEST, RESPONSE, CREDIT_UPDATE, RST. */
@@ -59,6 +63,8 @@ export class VsockConnection implements StreamListener {
     this.#host = host
     this.hostPort = hostPort
     this.guestPort = guestPort
+    this.#granted = host.allowance.grant()
+    this.#credit = new VsockCredit(this.#granted)
     this.#state = asker === 'guest' ? 'opening' : 'asked'
     if (asker === 'host') this.#owed.add(OP.REQUEST)
   }
@@ -70,6 +76,7 @@ export class VsockConnection implements StreamListener {
   /** The host's side of it. @param request of the guest, if that asked for it */
   join(stream: HostStream, request?: VsockHeader): void {
     this.#stream = stream
+    stream.limitWaiting(waitingBytesBeside(this.#granted))
     if (request) this.#credit.learn(request)
     this.#announce()
   }
@@ -78,8 +85,7 @@ export class VsockConnection implements StreamListener {
   drop(): void {
     this.#state = 'over'
     this.#callOff()
-    this.#stream?.abort()
-    this.#stream = undefined
+    this.#abort()
   }
 
   // --- what the host's stream says ---
@@ -175,8 +181,7 @@ export class VsockConnection implements StreamListener {
     if (this.halfOpen || this.#state === 'over') return
     if (this.#guestShut === BOTH) {
       // Bytes under way still reach the host program; the driver may use the ports again.
-      this.#stream?.close()
-      this.#stream = undefined
+      this.#close()
       this.#part()
     } else if (this.#state === 'open') {
       if ((added & SEND) !== 0) this.#stream!.endSending()
@@ -266,9 +271,27 @@ export class VsockConnection implements StreamListener {
 
   /** The rules were broken, or nobody is there: both sides hear of it. */
   #break(): void {
+    this.#abort()
+    this.#part()
+  }
+
+  #abort(): void {
     this.#stream?.abort()
     this.#stream = undefined
-    this.#part()
+    this.#giveBack(this.#granted)
+    this.#granted = 0
+  }
+
+  /** What was granted is in use until the last bytes have left. */
+  #close(): void {
+    const granted = this.#granted
+    this.#granted = 0
+    this.#stream?.close(() => this.#giveBack(granted))
+    this.#stream = undefined
+  }
+
+  #giveBack(granted: number): void {
+    if (granted > 0) this.#host.allowance.giveBack(granted)
   }
 
   #part(): void {

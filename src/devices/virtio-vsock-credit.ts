@@ -4,13 +4,15 @@
  */
 import type { VsockHeader } from './virtio-vsock-packet.ts'
 
-/** Receive buffer of the device for one stream: as Linux has it for each socket. Also bounds what a guest can fill. */
+/** Receive buffer of the device for one stream, as Linux has it for each socket, while there are not many of them. */
 export const VSOCK_BUFFER_BYTES = 256 * 1024
-/** A driver is told of room when this much more of it is there than it knows: seldom, and long before it must wait. */
-const UPDATE_BYTES = VSOCK_BUFFER_BYTES / 4
+/** What a stream has at least, however many there are. */
+export const VSOCK_BUFFER_MIN_BYTES = 4096
 const HALF = 2 ** 31
 
 export class VsockCredit {
+  /** Receive buffer of the device for this stream; stays as it is, since a driver may count on it. */
+  readonly bufferBytes: number
   /** Bytes taken from the driver, passed on of these, and passed on as far as the driver has been told. */
   #received = 0
   #forwarded = 0
@@ -20,9 +22,13 @@ export class VsockCredit {
   #peerForwarded = 0
   #peerBuffer = 0
 
+  constructor(bufferBytes: number) {
+    this.bufferBytes = bufferBytes
+  }
+
   /** The driver sends so many bytes. @returns whether it may */
   take(bytes: number): boolean {
-    if (bytes > VSOCK_BUFFER_BYTES - this.held) return false
+    if (bytes > this.bufferBytes - this.held) return false
     this.#received = (this.#received + bytes) >>> 0
     return true
   }
@@ -36,14 +42,15 @@ export class VsockCredit {
     this.#forwarded = (this.#forwarded + bytes) >>> 0
   }
 
+  /** Seldom, and long before the driver must wait. */
   get updateDue(): boolean {
-    return (this.#forwarded - this.#told) >>> 0 >= UPDATE_BYTES
+    return (this.#forwarded - this.#told) >>> 0 >= this.bufferBytes / 4
   }
 
   /** What to say in the next packet; counts as told. */
   stamp(): { readonly bufAlloc: number; readonly fwdCnt: number } {
     this.#told = this.#forwarded
-    return { bufAlloc: VSOCK_BUFFER_BYTES, fwdCnt: this.#forwarded }
+    return { bufAlloc: this.bufferBytes, fwdCnt: this.#forwarded }
   }
 
   /** What the driver says about its side. @returns false when it has passed on more than it was sent */

@@ -7,6 +7,7 @@ import { BugError } from '../errors.ts'
 import { type Chain, scatter } from '../virtio/chain.ts'
 import { type DeviceHost, type DeviceQueue, VIRTIO_ID, type VirtioDevice } from '../virtio/device.ts'
 import { DriverError } from '../virtio/driver-error.ts'
+import { VsockAllowance } from './virtio-vsock-allowance.ts'
 import { type ConnectionHost, VsockConnection } from './virtio-vsock-connection.ts'
 import {
   encodeHeader,
@@ -59,6 +60,8 @@ class Vsock implements VirtioDevice, ConnectionHost {
   ]
   readonly guestCid: bigint
   readonly after: NonNullable<VsockOptions['after']>
+  /** Streams whose last bytes are leaving have theirs still. */
+  readonly allowance = new VsockAllowance(2 * VSOCK_STREAMS_MAX)
   readonly #backend: VsockBackend
   #host: DeviceHost | undefined
   readonly #connections = new Map<string, VsockConnection>()
@@ -146,13 +149,19 @@ class Vsock implements VirtioDevice, ConnectionHost {
 
   #connectHost(request: VsockHeader): void {
     const { dstPort, srcPort } = request
+    if (this.#full || this.#halfOpen >= VSOCK_HALF_OPEN_MAX) {
+      this.#refuse(request)
+      return
+    }
     const connection = new VsockConnection(this, dstPort, srcPort, 'guest')
-    const mayTry = !this.#full && this.#halfOpen < VSOCK_HALF_OPEN_MAX
-    const stream = mayTry ? this.#backend.connect(dstPort, connection) : undefined
+    const stream = this.#backend.connect(dstPort, connection)
     if (stream) {
       this.#connections.set(keyOf(connection), connection)
       connection.join(stream, request)
-    } else this.#refuse(request)
+    } else {
+      connection.drop()
+      this.#refuse(request)
+    }
   }
 
   /** Nobody answers an RST. */

@@ -222,6 +222,26 @@ test('a host program is read no further than the guest keeps up with', async (t)
   })
 })
 
+test('a stream with little room keeps that much and a read on top, and loses nothing', async (t) => {
+  await withPlace(t, async (path, sockets) => {
+    const total = 2 ** 20
+    const server = await serve(`${path}_1`, (socket) => {
+      socket.on('error', () => {})
+      socket.end(Buffer.alloc(total, 7))
+    })
+    const { listening, until } = listener()
+    const stream = sockets.connect(1, listening)!
+    stream.limitWaiting(2048)
+    let received = 0
+    for (const into = new Uint8Array(10_000); received < total; received += stream.receive(into)) {
+      await until(() => stream.waiting > 0)
+      t.true(stream.waiting <= 2048 + 2 * 65536, `${stream.waiting} bytes wait`)
+    }
+    t.is(received, total)
+    server.close()
+  })
+})
+
 test('bytes count as forwarded when they have left, not before: a program that does not read holds them up', async (t) => {
   await withPlace(t, async (path, sockets) => {
     let program: Socket | undefined
@@ -252,9 +272,19 @@ test('a stream that both sides are done with still delivers, and then closes', a
     const stream = sockets.connect(1, listening)!
     await until(() => heard.includes('opened'))
     stream.send(Buffer.alloc(300_000, 'x'))
-    stream.close()
+    let over = false
+    const ended = new Promise<void>((resolve) =>
+      stream.close(() => {
+        over = true
+        resolve()
+      }),
+    )
+    await sleep(5)
+    t.false(over, 'its bytes have still to leave')
     t.is((await got[0]!).length, 300_000)
+    await ended
     t.false(heard.includes('closed'))
+    await new Promise<void>((resolve) => stream.close(resolve))
     server.close()
   })
 })

@@ -25,6 +25,29 @@ test('a disk without a file is refused', (t) => {
     t.throws(() => parse(asked), { name: 'UsageError', message: /names no file/ }, asked)
 })
 
+test('words that contradict or repeat each other are no part of a file name: the one too many is named', (t) => {
+  for (const [asked, suffix] of [
+    ['/a:ro:base=/b', ':ro'],
+    ['/a:ro:cow', ':ro'],
+    ['/a:cow:ro', ':cow'],
+    ['/a:ro:ro', ':ro'],
+    ['/a:cow:base=/b', ':cow'],
+    ['/a:base=/b:ro', ':base=/b'],
+    ['/a:base=/b:cow', ':base=/b'],
+    ['/a:base=/b:base=/c', ':base=/b'],
+    ['/a:bps=1M:ro', ':bps=1M'],
+    ['/a:iops=9:base=/b:bps=1M', ':iops=9'],
+    ['/a:bps=1M:base=/b', ':bps=1M'],
+  ] as const)
+    t.throws(() => parse(asked), { name: 'UsageError', message: new RegExp(`"${suffix}"`) }, asked)
+})
+
+test('a file whose name ends in such a word is reached by a path that ends otherwise', (t) => {
+  t.deepEqual(parse('/a:ro/.'), [{ path: '/a:ro', readOnly: false }])
+  t.deepEqual(parse('/a:ro/.:cow'), [{ path: '/a:ro', readOnly: false, copyOnWrite: true }])
+  t.deepEqual(parse('/a:ro/b:ro'), [{ path: '/a:ro/b', readOnly: true }])
+})
+
 test('a container gets no disk', (t) => {
   t.throws(() => parseDisks(['/a'], 'container'), { name: 'UsageError', message: /container/ })
   t.deepEqual(parseDisks([], 'container'), [])

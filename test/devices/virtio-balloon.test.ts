@@ -15,11 +15,7 @@ const ACTUAL = 4
 const POISON_VAL = 12
 
 /** Notes what it is given. */
-const start = ({
-  features = (1n << 1n) | (1n << 2n) | (1n << 5n),
-  memoryBytes = MEMORY,
-  guestBytes = MEMORY,
-} = {}) => {
+const start = ({ features = (1n << 1n) | (1n << 2n) | (1n << 5n), memoryBytes = MEMORY, guestBytes = MEMORY } = {}) => {
   const ranges: { gpa: number; length: number }[] = []
   const views: Uint8Array[] = []
   const reclaimer: MemoryReclaimer = {
@@ -222,11 +218,13 @@ const total = (views: readonly Uint8Array[]) => views.reduce((sum, { length }) =
 
 test('a large report goes back a few megabytes a turn, and is acknowledged when all of it has', (t) => {
   const { driver, views } = startLarge()
-  driver.queue(FIFTH).post(
-    { gpa: REPORT, length: 2 * REPORT, write: true },
-    { gpa: 3 * REPORT, length: REPORT + PAGE, write: true },
-    { gpa: 9 * REPORT, length: PAGE, write: true },
-  )
+  driver
+    .queue(FIFTH)
+    .post(
+      { gpa: REPORT, length: 2 * REPORT, write: true },
+      { gpa: 3 * REPORT, length: REPORT + PAGE, write: true },
+      { gpa: 9 * REPORT, length: PAGE, write: true },
+    )
   driver.kick(FIFTH)
   let turns = 1
   for (let before = 0; ; turns++) {
@@ -257,11 +255,19 @@ test('small reports share a turn, and large ones on both queues take turns', (t)
   t.is(total(views), REPORT / 2 + 2 * (5 * REPORT + PAGE))
 })
 
+const stopReporting = (driver: MmioDriver) => {
+  driver.write('QueueSel', FIFTH)
+  driver.write('QueueReady', 0)
+}
+const breakStatistics = (driver: MmioDriver) => {
+  driver.queue(STATS).offer(99)
+  driver.kick(STATS)
+}
 for (const [what, stop] of [
   ['reset', (driver: MmioDriver) => driver.write('Status', 0)],
   ['new driver', (driver: MmioDriver) => driver.start({ features: ALL_RING_FEATURES | (1n << 5n) })],
-  ['mistake elsewhere', (driver: MmioDriver) => (driver.queue(STATS).offer(99), driver.kick(STATS))],
-  ['stopped queue', (driver: MmioDriver) => (driver.write('QueueSel', FIFTH), driver.write('QueueReady', 0))],
+  ['mistake elsewhere', breakStatistics],
+  ['stopped queue', stopReporting],
 ] as const) {
   test(`after a ${what} nothing more of a large report goes back: its pages are the guest’s again`, (t) => {
     const { driver, views } = startLarge()

@@ -19,19 +19,21 @@ const start = () => {
     const response = driver.takeAll().find(({ op, dstPort }) => op === OP.RESPONSE && dstPort === srcPort)
     return { srcPort, granted: response?.bufAlloc ?? 0 }
   }
+  const fill = ({ srcPort, granted }: { srcPort: number; granted: number }) => {
+    for (let left = granted; left > 0; left -= 0x10000)
+      driver.send({ op: OP.RW, srcPort }, new Uint8Array(Math.min(left, 0x10000)))
+  }
   const held = () => backend.asked.reduce((sum, { bytesUnderWay, limit }) => sum + bytesUnderWay + limit, 0)
-  return { backend, driver, open, held }
+  return { backend, driver, open, fill, held }
 }
 
 test('a guest with as many streams as it may have, none of which is read, is granted a bounded amount', (t) => {
-  const { backend, driver, open, held } = start()
+  const { backend, open, fill, held } = start()
   const streams = Array.from({ length: VSOCK_STREAMS_MAX }, open)
   t.true(streams.every(({ granted }) => granted >= VSOCK_BUFFER_MIN_BYTES && granted <= VSOCK_BUFFER_BYTES))
   t.is(streams[0]!.granted, VSOCK_BUFFER_BYTES)
   t.is(streams[15]!.granted, VSOCK_BUFFER_BYTES, 'a guest with a few streams notices nothing')
-  for (const { srcPort, granted } of streams)
-    for (let left = granted; left > 0; left -= 0x10000)
-      driver.send({ op: OP.RW, srcPort }, new Uint8Array(Math.min(left, 0x10000)))
+  for (const stream of streams) fill(stream)
   t.true(held() <= VSOCK_BYTES_MAX, `${held()} bytes`)
   t.is(
     backend.asked.reduce((sum, { bytesUnderWay }) => sum + bytesUnderWay, 0),
@@ -67,8 +69,9 @@ test('whatever streams come, are filled and go, what is held stays bounded, and 
   let most = 0
   fc.assert(
     fc.property(fc.array(step, { minLength: 5, maxLength: 30 }), (steps) => {
-      const { backend, driver, open, held } = start()
-      const streams: { srcPort: number; granted: number }[] = []
+      const { backend, driver, open, fill, held } = start()
+      const streams = Array.from({ length: 40 }, open)
+      for (const stream of streams) fill(stream)
       for (const { act, which } of steps) {
         const stream = streams[which % (streams.length || 1)]
         const host = backend.asked.find(({ listener }) => listener)

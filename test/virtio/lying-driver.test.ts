@@ -80,7 +80,6 @@ for (const [name, makeSubject] of Object.entries(SUBJECTS)) {
       { numRuns: CASES },
     )
     // The lies do arrive: a driver that is always turned away early would prove nothing.
-    t.log(tally)
     t.true(tally.mistakes > CASES / 50, `only ${tally.mistakes} of ${CASES} cases reached a driver mistake`)
     t.true(tally.completed > CASES / 20, `only ${tally.completed} chains were completed in ${CASES} cases`)
     if (makeSubject().reached)

@@ -23,7 +23,7 @@ export interface AsyncFiles {
   /**
    * For a guest that takes its memory back: from its return on, no operation on this descriptor writes into the memory it
    * was given. io_uring waits for their ends, the main loop standing meanwhile; the pool lets go of them, and they end
-   * with ECANCELED, some of them later.
+   * with ECANCELED, some of them later, as do those that a kernel out of memory does not take.
    */
   drain(fd: number): void
   /** When none is under way. */

@@ -1,7 +1,7 @@
 /** AsyncFiles by io_uring: no thread of ours, any number at once, answers through an eventfd of the reactor. */
-import { EFD_NONBLOCK, EINTR, IORING_FSYNC_DATASYNC } from '../../../kvm-bindings/constants.ts'
+import { ECANCELED, EFD_NONBLOCK, EINTR, IORING_FSYNC_DATASYNC } from '../../../kvm-bindings/constants.ts'
 import { close, eventfd } from '../../../kvm-bindings/ffi.ts'
-import { IORING_OP, IOSQE_ASYNC, IoUring, type Submission } from '../../../kvm-bindings/io-uring.ts'
+import { IORING_OP, IOSQE_ASYNC, IoUring, type RingEnter, type Submission } from '../../../kvm-bindings/io-uring.ts'
 import { BugError } from '../../errors.ts'
 import type { Reactor } from '../reactor.ts'
 import type { AsyncFiles, AsyncVector, FileDone } from './async-files.ts'
@@ -11,10 +11,14 @@ const ENTRIES = 256
 /** Larger transfers that need no waiting are copied by a kernel thread all the same, not while the main loop stands. */
 const INLINE_BYTES = 4 * 2 ** 20
 
+/** A kernel short of memory is asked so often at once, and then every so many milliseconds. */
+const ATTEMPTS = 8
+const LATER_MS = 1
+
 type Request = Omit<Submission, 'token'>
 
 /** @throws SyscallError where the host forbids it, RangeError where it is too old */
-export const createRingFiles = (reactor: Reactor): AsyncFiles => new RingFiles(reactor)
+export const createRingFiles = (reactor: Reactor, enter?: RingEnter): AsyncFiles => new RingFiles(reactor, enter)
 
 class RingFiles implements AsyncFiles {
   readonly kind = 'io_uring'
@@ -27,13 +31,14 @@ class RingFiles implements AsyncFiles {
   readonly #freeTokens: number[]
   readonly #waiting: { request: Request; done: FileDone }[] = []
   #turning = false
+  #later: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(reactor: Reactor) {
+  constructor(reactor: Reactor, enter?: RingEnter) {
     this.#reactor = reactor
     let ring: IoUring | undefined
     try {
-      ring = new IoUring(ENTRIES, this.#eventfd)
+      ring = new IoUring(ENTRIES, this.#eventfd, enter)
       reactor.watchEventfd(this.#eventfd, () => this.submit())
     } catch (error) {
       ring?.close()
@@ -68,17 +73,27 @@ class RingFiles implements AsyncFiles {
     if (this.#turning || this.#closed) return
     this.#turning = true
     try {
-      do this.#ring.submit()
-      while (this.#ring.reap((token, result) => this.#answered(token, result)) > 0)
+      for (let left = ATTEMPTS; left > 0; ) {
+        const taken = this.#ring.submit()
+        const answers = this.#ring.reap((token, result) => this.#answered(token, result))
+        if (taken && answers === 0) return
+        // With every answer there is more room.
+        if (answers === 0) left--
+      }
     } finally {
       this.#turning = false
     }
+    this.#later ??= setTimeout(() => {
+      this.#later = undefined
+      this.submit()
+    }, LATER_MS)
   }
 
   drain(fd: number): void {
     this.submit()
     while (this.#worksOn(fd)) {
-      this.#ring.wait()
+      // With nothing in the kernel's hands there is no end to wait for, and it has refused the rest often enough.
+      if (!this.#ring.wait()) this.#cancel(fd)
       this.submit()
     }
   }
@@ -86,9 +101,18 @@ class RingFiles implements AsyncFiles {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    clearTimeout(this.#later)
     this.#reactor.unwatch(this.#eventfd)
     this.#ring.close()
     close(this.#eventfd)
+  }
+
+  /** Of what the kernel has not taken, this descriptor's requests end here; the others are put back. */
+  #cancel(fd: number): void {
+    const refused = this.#ring.takeBack().map((token) => this.#free(token))
+    const all = [...refused, ...this.#waiting.splice(0)]
+    for (const { request, done } of all) if (request.fd !== fd) this.#add(request, done)
+    for (const { request, done } of all) if (request.fd === fd) done(-ECANCELED)
   }
 
   #worksOn(fd: number): boolean {
@@ -106,10 +130,15 @@ class RingFiles implements AsyncFiles {
     this.#ring.push({ ...request, token })
   }
 
-  #answered(token: number, result: number): void {
-    const { request, done } = this.#underWay[token]!
+  #free(token: number): { request: Request; done: FileDone } {
+    const one = this.#underWay[token]!
     this.#underWay[token] = undefined
     this.#freeTokens.push(token)
+    return one
+  }
+
+  #answered(token: number, result: number): void {
+    const { request, done } = this.#free(token)
     const next = this.#waiting.shift()
     if (next) this.#add(next.request, next.done)
     if (result === -EINTR) this.#add(request, done)

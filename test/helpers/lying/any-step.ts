@@ -115,4 +115,3 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Step>((driver) => driver.transport.drain()) },
   { weight: 2, arbitrary: fc.constant<Step>((driver) => driver.settle(3)) },
 )
-

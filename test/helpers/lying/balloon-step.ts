@@ -24,7 +24,11 @@ const list: fc.Arbitrary<Step> = fc
   })
 
 const statistics: fc.Arbitrary<Step> = fc
-  .record({ tags: fc.array(fc.constantFrom(0, 4, 5, 9, 0xffff), { maxLength: 6 }), rest: fc.constantFrom(0, 1, 9), slot })
+  .record({
+    tags: fc.array(fc.constantFrom(0, 4, 5, 9, 0xffff), { maxLength: 6 }),
+    rest: fc.constantFrom(0, 1, 9),
+    slot,
+  })
   .map(({ tags, rest, slot }): Step => {
     return (driver) => {
       startIfBroken(driver)
@@ -49,7 +53,10 @@ const report: fc.Arbitrary<Step> = fc
     return (driver) => {
       startIfBroken(driver)
       driver.writeAt(0x100 + 12, poison, 4)
-      const parts = pages.map(([page, length]) => ({ gpa: page * 4096, length: Math.min(length, LOW.size - page * 4096) }))
+      const parts = pages.map(([page, length]) => ({
+        gpa: page * 4096,
+        length: Math.min(length, LOW.size - page * 4096),
+      }))
       postFrom(
         slot,
         queue,

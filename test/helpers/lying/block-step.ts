@@ -31,4 +31,3 @@ export const blockStep: fc.Arbitrary<Step> = fc
       postFrom(slot, 0, driver, parts)
     }
   })
-

@@ -35,4 +35,3 @@ export const netStep: fc.Arbitrary<Step> = fc
       hostEvent(choice)
     }
   })
-

@@ -45,4 +45,3 @@ export const postFrom = (
   onQueue(queue, driver).offer(slot)
   driver.kick(queue)
 }
-

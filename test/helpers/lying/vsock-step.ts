@@ -55,8 +55,24 @@ const buffer: fc.Arbitrary<Step> = fc
     }
   })
 
+/** A stream that the guest asks for, that has its host program at once, and some bytes on it. */
+const stream: fc.Arbitrary<Step> = fc
+  .record({ srcPort: fc.constantFrom(1, 2), choice: fc.integer({ min: 8, max: 11 }), payload: fc.constantFrom(1, 600) })
+  .map(({ srcPort, choice, payload }): Step => {
+    const fields = { srcCid: 3n, dstCid: 2n, srcPort, dstPort: 80, type: 1, flags: 0, bufAlloc: 0x40000, fwdCnt: 0 }
+    return (driver, { hostEvent }) => {
+      startIfBroken(driver)
+      driver.memory.bytes(0x8000, VSOCK_HEADER_BYTES).set(encodeHeader({ ...fields, op: OP.REQUEST, len: 0 }))
+      postFrom(0, TX, driver, [{ gpa: 0x8000, length: VSOCK_HEADER_BYTES, flags: 0 }])
+      hostEvent(choice)
+      driver.memory.bytes(0x8800, VSOCK_HEADER_BYTES).set(encodeHeader({ ...fields, op: OP.RW, len: payload }))
+      postFrom(1, TX, driver, [{ gpa: 0x8800, length: VSOCK_HEADER_BYTES + payload, flags: 0 }])
+    }
+  })
+
 export const vsockStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: packet },
+  stream,
   { weight: 2, arbitrary: buffer },
   { weight: 2, arbitrary: hostStep },
 )
