@@ -35,7 +35,7 @@ struct header {
 
 /* How long to look for an answer before halting: see seen_soon(). */
 #define LOOK_MAX_NS 200000 /* as Linux' guest_halt_poll_ns */
-#define LOOK_AGAIN 32      /* waits until the full time is tried once more */
+#define LOOK_AGAIN 8       /* waits until the full time is tried once more */
 
 static struct disk {
   struct virtio_device device;

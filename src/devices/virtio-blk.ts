@@ -32,6 +32,9 @@ export interface VirtioBlk extends VirtioDevice {
 /** @param rate how fast requests are taken */
 export const virtioBlk = (disk: Disk, rate?: RateLimit): VirtioBlk => new Block(disk, rate)
 
+/** Copies between guest and page cache, a millisecond or so of them; what is not cached takes no time of ours. */
+const TURN_BYTES = 8 * 2 ** 20
+
 class Block implements VirtioBlk {
   readonly id = VIRTIO_ID.block
   readonly name = 'blk'
@@ -51,7 +54,16 @@ class Block implements VirtioBlk {
   #leftovers = false
 
   constructor(disk: Disk, rate: RateLimit | undefined) {
-    this.queues = [{ name: 'requestq', maxSize: QUEUE_SIZE, maxChainBytes: MAX_CHAIN_BYTES, look: true, rate }]
+    this.queues = [
+      {
+        name: 'requestq',
+        maxSize: QUEUE_SIZE,
+        maxChainBytes: MAX_CHAIN_BYTES,
+        turnBytes: TURN_BYTES,
+        look: true,
+        rate,
+      },
+    ]
     this.#disk = disk
     this.config = blkConfig(disk)
     const writable = VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE | VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES

@@ -21,7 +21,7 @@ export interface QueueSpec {
   readonly maxSize: number
   /** Most bytes that one chain may describe; a longer one is a driver's mistake. 16 MiB unless said. */
   readonly maxChainBytes?: number
-  /** Bytes that one call of `onAvailable` may take, where a byte is dearer than a copy of it. */
+  /** Bytes that one call of `onAvailable` may take, where a byte costs more or less than most: some 2 MiB unless said. */
   readonly turnBytes?: number
   /** Its chains are mostly completed at once, so that the next one is worth looking for (lookout.ts). */
   readonly look?: boolean

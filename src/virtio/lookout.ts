@@ -10,7 +10,7 @@ const LOOK_MAX_MS = 0.05
 /** Others of this event loop have waited long enough by then. */
 const RUN_MAX_MS = 1
 /** Kicks until the longest look is tried again. */
-const AGAIN = 32
+const AGAIN = 8
 
 export interface Watched {
   /** Turns kicks off, and says whether there is anything to look for: nothing under way that answers later. */

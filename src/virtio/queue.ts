@@ -45,7 +45,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   readonly setup: QueueSetup
   readonly #views: GuestViews
   readonly #maxChainBytes: number
-  readonly #turnBytes: number
+  readonly #turnBytes: number | undefined
   readonly #owner: QueueOwner
   readonly #limiter: RateLimiter | undefined
 
@@ -67,7 +67,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   #again: number[] = []
 
   constructor(index: number, spec: QueueSpec, views: GuestViews, owner: QueueOwner) {
-    const { name, maxSize, maxChainBytes = DEFAULT_MAX_CHAIN_BYTES, turnBytes = Infinity, rate } = spec
+    const { name, maxSize, maxChainBytes = DEFAULT_MAX_CHAIN_BYTES, turnBytes, rate } = spec
     if (maxSize < 1 || maxSize > MAX_SIZE || (maxSize & (maxSize - 1)) !== 0)
       throw new BugError(`Cannot offer ${name}: a maximum size of ${maxSize} is not a power of two up to ${MAX_SIZE}.`)
     this.index = index
@@ -131,7 +131,7 @@ export class VirtQueue implements DeviceQueue, ChainOwner {
   beginTurn(budget: Budget, limited = true): void {
     this.#limited = limited && this.#limiter !== undefined
     this.#chainsLeft = Math.min(budget.chains, this.setup.size)
-    this.#bytesLeft = Math.min(budget.bytes, this.#turnBytes)
+    this.#bytesLeft = this.#turnBytes ?? budget.bytes
   }
 
   /** @returns whether the budget ran out, so that there may be more to do. */
