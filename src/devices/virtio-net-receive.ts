@@ -21,7 +21,7 @@ import {
 
 const LARGEST = NET_HEADER_BYTES + SEGMENTED_FRAME_MAX
 /** Then other devices get their turn; whatever waits calls again. */
-const FRAMES_A_TURN = 64
+const FRAMES_A_TURN = 128
 /** How long buffers are taken for the largest frame after one that was larger than the MTU. */
 const LARGE_SPELL = 64
 /** One readv takes 1024 elements (UIO_MAXIOV); the chain that crosses this line adds at most a queue's worth. */

@@ -52,6 +52,8 @@ export class Card {
       for (const { id } of own) this.#post(this.#heads.get(id)!)
     }
     this.driver.kick(RECEIVEQ)
+    // The later turns of the event loop that the device asked for.
+    this.driver.settle()
     return frames
   }
 
