@@ -47,17 +47,16 @@ const open = (directory: string) =>
   new Promise<Socket>((resolve, reject) => {
     const { path, close } = shortSocketPath(directory)
     const socket = connect(path)
-    const settle = () => {
-      socket.off('error', reject)
+    const onError = (error: Error) => {
       close()
-    }
-    socket.once('connect', () => {
-      settle()
-      resolve(socket)
-    })
-    socket.once('error', (error) => {
-      settle()
       reject(error)
+    }
+    socket.once('error', onError)
+    socket.once('connect', () => {
+      // An error later is the conversation's: the directory must not be closed a second time.
+      socket.off('error', onError)
+      close()
+      resolve(socket)
     })
   })
 

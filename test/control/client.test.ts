@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -77,4 +77,13 @@ test('a socket that nobody listens on any more, of a living process, is named in
   rmSync(directory, { recursive: true })
   await server.close()
   await t.throwsAsync(client.ask({ verb: 'pause' }), { instanceOf: HolderGone })
+})
+
+test('an error of the connection later closes nothing that others may have opened meanwhile', async (t) => {
+  const { socket } = await connectControl(await saying(t, ''))
+  const mine = openSync('/dev/null', 'r')
+  socket.destroy(new Error('reset by the other side'))
+  await new Promise((resolve) => socket.on('close', resolve))
+  t.true(fstatSync(mine).isCharacterDevice())
+  closeSync(mine)
 })
