@@ -86,8 +86,11 @@ test('whatever streams come, are filled and go, what is held stays bounded, and 
         } else if (act === 'gone') {
           for (const one of backend.asked) if (one.over) one.release()
         } else if (act === 'fill') {
-          for (const { srcPort, granted } of streams.slice(which % (streams.length || 1)))
+          for (const { srcPort, granted } of streams.slice(which % (streams.length || 1))) {
             driver.send({ op: OP.RW, srcPort }, new Uint8Array(Math.min(granted, 0x10000)))
+            // What goes beyond its credit is reset; while many resets wait to be read, nothing more is taken.
+            driver.takeAll()
+          }
         } else if (act === 'deliver') host?.deliver()
         else if (act === 'die') host?.die()
         driver.takeAll()
