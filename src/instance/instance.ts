@@ -2,6 +2,7 @@
  * What every isolation level offers, however it keeps its promise. The command line, `compare` and the benchmarks
  * know instances by this interface only.
  */
+import type { ExecSession, ExecSpec } from './exec.ts'
 import type { Isolation } from './run-spec.ts'
 
 /** How an instance ended. */
@@ -112,6 +113,14 @@ export interface Instance {
   resume(): Promise<void>
   /** Another memory limit, or for a guest with a balloon another amount of memory to live with. @throws UsageError */
   setMemory(bytes: number): Promise<void>
+  /** Starts a further program in it; waits for an instance that is still booting. @throws UsageError where it can't */
+  exec?(spec: ExecSpec): Promise<ExecSession>
+  /**
+   * Saves all that a restored one needs into this directory, which is there and empty; the instance goes on.
+   * @returns what a restore must know, as plain JSON
+   * @throws UsageError, HostError
+   */
+  snapshot?(directory: string): Promise<Readonly<Record<string, unknown>>>
   /** Of a started instance. */
   usage(): Usage
   /** Of a started instance. */

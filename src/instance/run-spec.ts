@@ -38,6 +38,21 @@ export type NetworkSpec =
   | { readonly kind: 'none' }
   | { readonly kind: 'tap' | 'network'; readonly name: string; readonly rate?: RateSpec }
 
+/** By number: names are those of the files inside. */
+export interface UserSpec {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** A directory of the host, seen inside at another path. */
+export interface VolumeSpec {
+  /** Absolute, on the host. */
+  readonly source: string
+  /** Absolute, inside. */
+  readonly target: string
+  readonly readOnly: boolean
+}
+
 export interface RunSpec {
   /** Unique among instances; also the hostname inside. */
   readonly name: string
@@ -58,6 +73,10 @@ export interface RunSpec {
   readonly interactive: boolean
   /** Whether the program gets a terminal of its own (`-t`). */
   readonly tty?: boolean
+  /** Root unless said. */
+  readonly user?: UserSpec
+  /** Containers and microVMs. */
+  readonly volumes?: readonly VolumeSpec[]
   /** What it is attached to; nothing unless said. */
   readonly network?: NetworkSpec
   /** The rest is for VMs only. Disks come up in this order: /dev/vda, /dev/vdb, ... */
@@ -66,5 +85,9 @@ export interface RunSpec {
   /** Goes with a kernel that runs no program of ours. */
   readonly initrd?: string
   readonly append?: string
+  /** It goes on where the instance of this snapshot was, instead of starting. The directory of the snapshot. */
+  readonly from?: string
+  /** Boots its kernel even where a snapshot of the booted kernel is at hand. */
+  readonly cold?: boolean
   readonly trace?: { readonly kind: 'exits'; readonly file?: string }
 }
