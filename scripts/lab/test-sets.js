@@ -40,7 +40,7 @@ export const shortSet = [
       'a machine gives back every descriptor and mapping',
     ],
   },
-  { file: 'guest/smp', titles: ['a guest finds 3 processors *'] },
+  { file: 'guest/smp', titles: ['a guest finds 3 processors *', 'a guest finds 4 processors *'] },
   { file: 'guest/disks', titles: ['what a guest writes is in the image when it has ended*'] },
   {
     file: 'guest/busybox',

@@ -1,4 +1,10 @@
-/** The shared words by which a vCPU Worker and the main thread hand an exit to each other and back. */
+/**
+ * The shared words by which a vCPU Worker and the main thread hand an exit to each other and back.
+ *
+ * Whoever gives the turn away stores it, then notifies. A thread that is preempted between the two notifies late: the
+ * other one has seen the store by itself, has had its turn, and waits again. So being woken proves nothing; only the
+ * word says whose turn it is, and both sides look at it again.
+ */
 
 /** Int32 index: whose turn it is. */
 export const TURN = 0

@@ -23,7 +23,8 @@ function answer(): boolean {
 function handOver(turn: number): void {
   Atomics.store(turns, TURN, turn)
   Atomics.notify(turns, TURN)
-  Atomics.wait(turns, TURN, turn)
+  // A wake-up proves nothing (vcpu-turns.ts): entering KVM_RUN too early would lose the exit.
+  while (Atomics.load(turns, TURN) === turn) Atomics.wait(turns, TURN, turn)
 }
 
 try {

@@ -36,6 +36,10 @@ export function createWorkerRunner(vcpu: VcpuFd, { onExit, onError, claimedPorts
 
   const onTurn = () => {
     const turn = Atomics.load(turns, TURN)
+    if (turn === WORKERS_TURN) {
+      listen() // a late wake-up (vcpu-turns.ts): the Worker is still in the guest
+      return
+    }
     if (turn === LEFT) {
       vcpu.immediateExit = false
       state.settle('stopped')

@@ -174,3 +174,46 @@ for (const [kind, createRunner] of KINDS) {
     t.notThrows(() => vcpu.close())
   })
 }
+
+// next: inc al; out 0x10, al; jmp next
+const COUNT_ALOUD = [0xfe, 0xc0, 0xe6, 0x10, 0xeb, 0xfa]
+const COUNTED = 2000
+
+kvmTestSerial('wake-ups that come late, when the turn has changed again, lose no exit (worker runner)', async (t) => {
+  const { notify } = Atomics
+  const shared = new Set<Int32Array>()
+  /** As from a thread that was preempted between giving the turn away and saying so. */
+  const wakeAll = () => {
+    for (const turns of shared) notify(turns, 0)
+  }
+  const guest = realModeGuest(COUNT_ALOUD)
+  const said: number[] = []
+  try {
+    Atomics.notify = (turns, ...rest) => {
+      if (turns instanceof Int32Array) shared.add(turns)
+      return notify(turns as Int32Array, ...rest)
+    }
+    await new Promise<void>((resolve, reject) => {
+      const runner = createWorkerRunner(guest.vcpu, {
+        onExit(exit) {
+          said.push(exit.kind === 'io' ? exit.data[0]! : -1)
+          wakeAll()
+          setImmediate(wakeAll)
+          if (said.length < COUNTED) return 'continue'
+          void runner.stop().then(resolve)
+          return 'stop'
+        },
+        onError: reject,
+      })
+      runner.start()
+    })
+  } finally {
+    Atomics.notify = notify
+    guest.close()
+  }
+  t.is(said.length, COUNTED)
+  t.deepEqual(
+    said.slice(1),
+    said.slice(0, -1).map((byte) => (byte + 1) & 0xff),
+  )
+})
