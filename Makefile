@@ -1,7 +1,8 @@
 # Cloister. Each target does its own set-up; a second time that takes a moment only.
 #   make demo     see it work: checks the host, then one program at every isolation level, compared
 #   make test     lint, types, unit tests, guest tests; a short set of them on emulated SVM hardware (LAB=no: not there)
-#   make build    what bin/cloister needs      make bench    the benchmarks (one: BENCH=ffi)
+#   make build    what bin/cloister needs      make linux    the Linux of microVMs: once, in minutes
+#   make bench    the benchmarks (one: BENCH=ffi)
 #   make lab      a shell on emulated SVM hardware (one command: CMD='...')    make test-svm   the guest tests there
 #   make install  PREFIX=/usr/local: a link to bin/cloister, manual pages, completion    make uninstall
 #   make man      manual pages into build/man    make pictures  those of the documents, from a real comparison
@@ -23,15 +24,24 @@ build: setup
 	@$(MAKE) --no-print-directory -s -C rootfs
 	@node scripts/bundle.js
 
-demo: build
+# guest-kernel/linux/README.md: the kernel for this host's KVM.
+linux: setup
+	@sh guest-kernel/linux/build.sh
+
+# The same, for who has more to do: what cannot be built here is no reason to do none of it.
+linux-if-possible: setup
+	@[ ! -e /dev/kvm ] || sh guest-kernel/linux/build.sh >/dev/null || { \
+	  printf '%s\n' '' '*** There is no Linux for microVMs: that level will not run. What it takes is said above.' '' >&2; }
+
+demo: build linux-if-possible
 	@scripts/demo.sh
 
-test: build
+test: build linux-if-possible
 	@node_modules/.bin/biome check --diagnostic-level=error .
 	@node_modules/.bin/tsc
 	@node scripts/test.js --lab=$(LAB)
 
-bench: build
+bench: build linux-if-possible
 	@node_modules/.bin/tsc
 	@for bench in $(BENCH); do echo "== $$bench"; node build/bench/$$bench.js $(ARGS) || exit 1; done
 
@@ -40,8 +50,9 @@ lab: export LAB_COMMAND = $(value CMD)
 lab: build
 	@node scripts/lab/run.js --timeout $(LAB_TIMEOUT) "$$LAB_COMMAND"
 
-# All guest tests, or those of SVM_TESTS='FILES'.
+# All guest tests, or those of SVM_TESTS='FILES'. The lab's KVM takes the kernel that hardware gets: built once, in minutes.
 test-svm: build
+	@sh guest-kernel/linux/build.sh standard >/dev/null
 	@node_modules/.bin/tsc
 	@node scripts/test.js --lab=all $(SVM_TESTS)
 
@@ -79,4 +90,4 @@ clean:
 	@$(MAKE) --no-print-directory -s -C guest-kernel clean
 	@$(MAKE) --no-print-directory -s -C rootfs clean
 
-.PHONY: setup build demo test bench lab test-svm lint format man pictures install uninstall clean
+.PHONY: setup build linux linux-if-possible demo test bench lab test-svm lint format man pictures install uninstall clean

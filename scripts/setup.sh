@@ -38,6 +38,14 @@ need qemu-system-x86_64 qemu-system-x86
 need strace strace
 need ip iproute2
 need /usr/sbin/nft nftables
+# The Linux of microVMs (guest-kernel/linux) and the image of their files.
+ls /usr/src/linux-source-*.tar.xz >/dev/null 2>&1 || missing="$missing linux-source"
+need flex flex
+need bison bison
+need bc bc
+need xz xz-utils
+need /usr/include/gelf.h libelf-dev
+need mkfs.erofs erofs-utils
 # Both: which one works depends on the host's cgroups, and the tests' other host, the lab, is of another kind.
 need runc runc
 need crun crun

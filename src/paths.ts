@@ -26,3 +26,13 @@ export const probePath = join(packageRoot, 'rootfs/build/probe')
 
 /** The bad neighbour that `compare` runs beside another instance; `make build` makes it. */
 export const attackPath = join(packageRoot, 'rootfs/build/attack')
+
+/** Linux as it is for hardware KVM, and Linux changed for a KVM that emulates kernel mode (guest-kernel/linux/README.md). */
+export type LinuxFlavour = 'standard' | 'software-kvm'
+
+/** The guest kernel of the microvm level; `make linux` makes the one for this host. */
+export const linuxKernelPath = (flavour: LinuxFlavour): string =>
+  join(packageRoot, `guest-kernel/build/linux/${flavour}/vmlinux`)
+
+/** The init of a microVM, which starts its programs and looks after them; `make build` makes it. */
+export const agentPath = join(packageRoot, 'rootfs/build/agent')

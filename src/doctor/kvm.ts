@@ -1,27 +1,11 @@
 /** KVM: is it there, may we use it, does it make VMs, what is behind it, how fast is it. */
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
+import { kvmBackend } from '../host/kvm-backend.ts'
 import { type Check, fail, pass, warn } from './check.ts'
 
 const DEVICE = '/dev/kvm'
 /** Hardware does thousands, emulation two: anything between would be news. */
 const SLOW_INSTRUCTIONS_PER_SECOND = 50e6
-
-/** The modules that can be behind /dev/kvm, and what they stand on. */
-const BACKENDS = [
-  { module: 'kvm_intel', words: 'kvm_intel: Intel VMX', hardware: true },
-  { module: 'kvm_amd', words: 'kvm_amd: AMD SVM', hardware: true },
-  { module: 'kvm_pvm', words: 'kvm_pvm: software, a pagetable-based VM without VMX or SVM', hardware: false },
-] as const
-
-export interface KvmBackend {
-  readonly module: string
-  readonly words: string
-  readonly hardware: boolean
-}
-
-/** By the module loaded; undefined when KVM is built in or hides behind a name we do not know. */
-export const kvmBackend = (sysModule = '/sys/module'): KvmBackend | undefined =>
-  BACKENDS.find(({ module }) => existsSync(`${sysModule}/${module}`))
 
 const device: Check = {
   id: 'kvm-device',
@@ -130,4 +114,11 @@ const kernels: Check = {
   run: async () => (await import('./guest-kernels.ts')).examineGuestKernels(),
 }
 
-export const kvmChecks: readonly Check[] = [device, createVm, backend, kernelModeSpeed, kernels]
+/** The same. */
+const linux: Check = {
+  id: 'guest-linux',
+  title: 'Linux of microVMs',
+  run: async () => (await import('./guest-linux.ts')).examineGuestLinux(),
+}
+
+export const kvmChecks: readonly Check[] = [device, createVm, backend, kernelModeSpeed, kernels, linux]
