@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/reboot.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -122,8 +125,35 @@ static void skip_page(int signo)
 	siglongjmp(next_page, signo);
 }
 
-/* Overwrites all of the kernel that it can reach. */
-static int crash_kernel(void)
+/* Whether another kernel answers here than the one described: "RELEASE VERSION", as uname has them. */
+static int is_another_kernel(const char *described)
+{
+	struct utsname here;
+	char words[2 * sizeof(here.release)];
+
+	if (uname(&here) != 0 || described == NULL || *here.release == '\0')
+		return 0;
+	snprintf(words, sizeof(words), "%s %s", here.release, here.version);
+	return strcmp(words, described) != 0;
+}
+
+/* What root may do to its kernel: have it panic, or restart the machine that it has to itself. */
+static void ask_linux_to_end(void)
+{
+	int trigger = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
+
+	if (trigger >= 0) {
+		(void)!write(trigger, "c", 1);
+		close(trigger);
+	}
+	reboot(RB_AUTOBOOT);
+}
+
+/*
+ * Overwrites all of the kernel that it can reach; a Linux that is not the host's is brought down as root may do it.
+ * Without the host's description nothing of that kind is tried.
+ */
+static int crash_kernel(const char *host_kernel)
 {
 	volatile long reached = 0;
 
@@ -136,6 +166,8 @@ static int crash_kernel(void)
 		memset((void *)page, 0xcc, PAGE);
 		reached++;
 	}
+	if (host_kernel != NULL && is_another_kernel(host_kernel))
+		ask_linux_to_end();
 	return say("wrote over ", reached, " pages, and the kernel still answers");
 }
 
@@ -152,7 +184,7 @@ int main(int argc, char **argv)
 	if (strcmp(verb, "cpu") == 0)
 		return cpu_hog();
 	if (strcmp(verb, "kernel") == 0)
-		return crash_kernel();
-	fputs("usage: attack fork MS | memory MS MIB | cpu MS | kernel MS\n", stderr);
+		return crash_kernel(argc > 3 ? argv[3] : NULL);
+	fputs("usage: attack fork MS | memory MS MIB | cpu MS | kernel MS [HOST-KERNEL]\n", stderr);
 	return 2;
 }

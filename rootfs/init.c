@@ -6,7 +6,10 @@
  *     p  descriptor 3, 4 or 5, in this order      k  what the runtime gave
  *     n z f r u  /dev/null, zero, full, random, urandom of the container itself
  *   A "t" before them: the program gets a terminal of its own, and the third stream brings its sizes (init-terminal.h).
+ *   A "d" before them: FILE comes after the directory to go to. Whoever starts us does not go there: what it has open is
+ *   closed by then, so that no link of the container's leads through it.
  *
+ * It starts further programs (`cloister exec`) in the same way, one each, then not as process 1.
  * Descriptor 6 gets one struct report, once the program is there or cannot be. No C library: two pages of memory.
  */
 #define _GNU_SOURCE
@@ -30,7 +33,7 @@
 struct report {
 	int64_t started_ns; /* CLOCK_MONOTONIC, right before the execve that succeeded */
 	int32_t error;      /* errno, or 0 when the program runs */
-	int32_t setup;      /* 1: the error is of this program, not of the execve */
+	int32_t setup;      /* 1: the error is of this program, not of the execve; 2: of the directory */
 };
 
 __attribute__((noreturn)) static void leave(int status)
@@ -45,10 +48,15 @@ static void send_report(struct report report)
 	call(__NR_close, REPORT_FD, 0, 0, 0);
 }
 
+__attribute__((noreturn)) static void refuse(long error, int setup)
+{
+	send_report((struct report){ .error = (int32_t)-error, .setup = setup });
+	leave(EXIT_NOT_STARTED);
+}
+
 __attribute__((noreturn)) static void give_up(long error)
 {
-	send_report((struct report){ .error = (int32_t)-error, .setup = 1 });
-	leave(EXIT_NOT_STARTED);
+	refuse(error, 1);
 }
 
 static void must(long result)
@@ -231,18 +239,35 @@ __attribute__((noreturn, used)) static void run(long *stack)
 	long argc = stack[0];
 	char **argv = (char **)(stack + 1);
 	char **env = argv + argc + 1;
-	int errors[2];
+	const char *streams, *directory = 0;
+	int errors[2], has_terminal;
 	struct report report;
 	long program, terminal = -1;
 
 	close_others();
 	if (argc < 4)
 		give_up(-EINVAL);
+	streams = argv[1];
+	has_terminal = streams[0] == 't';
+	streams += has_terminal;
+	if (streams[0] == 'd') {
+		streams++;
+		directory = argv[2];
+		argv++;
+		if (argc < 5)
+			give_up(-EINVAL);
+	}
 	/* The program is root too: without this /proc/1 would show it our memory, our file and our descriptors. */
 	must(call(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0));
 	must(call(__NR_fcntl, REPORT_FD, F_SETFD, FD_CLOEXEC, 0));
-	connect_streams(argv[1][0] == 't' ? argv[1] + 1 : argv[1]);
-	if (argv[1][0] == 't') {
+	connect_streams(streams);
+	if (directory != 0) {
+		long error = call(__NR_chdir, (long)directory, 0, 0, 0);
+
+		if (error < 0)
+			refuse(error, 2);
+	}
+	if (has_terminal) {
 		terminal = terminal_open();
 		must(terminal);
 	}
