@@ -10,11 +10,37 @@ export const O_RDWR = 0o2
 export const O_CREAT = 0o100
 export const O_EXCL = 0o200
 export const O_TRUNC = 0o1000
+export const O_APPEND = 0o2000
 export const O_NONBLOCK = 0o4000
+export const O_DSYNC = 0o10000
 export const O_DIRECTORY = 0o200000
 export const O_NOFOLLOW = 0o400000
 export const O_CLOEXEC = 0o2000000
+export const O_SYNC = 0o4010000
 export const O_PATH = 0o10000000
+
+// openat2(2)
+export const SYS_openat2 = 437
+export const RESOLVE_NO_MAGICLINKS = 0x02
+export const RESOLVE_NO_SYMLINKS = 0x04
+export const RESOLVE_BENEATH = 0x08
+
+// fstatat(2), unlinkat(2), linkat(2), utimensat(2), getdents(2)
+export const AT_SYMLINK_NOFOLLOW = 0x100
+export const AT_REMOVEDIR = 0x200
+export const AT_SYMLINK_FOLLOW = 0x400
+export const AT_EMPTY_PATH = 0x1000
+export const UTIME_NOW = 0x3fffffff
+export const UTIME_OMIT = 0x3ffffffe
+export const SYS_newfstatat = 262
+export const SYS_getdents64 = 217
+
+// inode(7)
+export const S_IFMT = 0o170000
+export const S_IFDIR = 0o040000
+export const S_IFREG = 0o100000
+export const S_IFLNK = 0o120000
+export const S_ISVTX = 0o1000
 
 // mmap(2)
 export const PROT_NONE = 0
@@ -28,7 +54,12 @@ export const MAP_NORESERVE = 0x4000
 export const MAP_POPULATE = 0x8000
 
 // madvise(2)
+export const MADV_DONTNEED = 4
 export const MADV_REMOVE = 9
+
+// lseek(2)
+export const SEEK_DATA = 3
+export const SEEK_HOLE = 4
 
 // memfd_create(2), eventfd(2)
 export const MFD_CLOEXEC = 0x1
@@ -58,6 +89,7 @@ export const FALLOC_FL_ZERO_RANGE = 0x10
 export const RWF_NOWAIT = 0x8
 
 // fcntl(2), <linux/fs.h>
+export const F_DUPFD_CLOEXEC = 1030
 export const F_RDLCK = 0
 export const F_WRLCK = 1
 export const F_UNLCK = 2
@@ -115,16 +147,31 @@ export const SYS_gettid = 186
 export const SYS_tgkill = 234
 
 // errno(3), the few that code here decides on; every other one travels as a name in SyscallError.code
+export const EPERM = 1
+export const ENOENT = 2
 export const EINTR = 4
-export const E2BIG = 7
 export const EIO = 5
-export const ECANCELED = 125
+export const ENXIO = 6
+export const E2BIG = 7
+export const EBADF = 9
 export const EAGAIN = 11
 export const EACCES = 13
 export const EBUSY = 16
+export const EEXIST = 17
+export const ENOTDIR = 20
+export const EISDIR = 21
 export const EINVAL = 22
+export const ENFILE = 23
 export const ENOSPC = 28
+export const EROFS = 30
+export const ENAMETOOLONG = 36
+export const ENOSYS = 38
+export const ELOOP = 40
+export const EPROTO = 71
+export const EMSGSIZE = 90
 export const EOPNOTSUPP = 95
+export const ESTALE = 116
+export const ECANCELED = 125
 
 // KVM_SET_USER_MEMORY_REGION
 export const KVM_MEM_LOG_DIRTY_PAGES = 1

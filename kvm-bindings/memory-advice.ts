@@ -1,5 +1,5 @@
 /** Gives pages of a mapping back to the host kernel. madvise(2) */
-import { MADV_REMOVE } from './constants.ts'
+import { MADV_DONTNEED, MADV_REMOVE } from './constants.ts'
 import { cFunction, retrying } from './ffi.ts'
 
 const cMadvise = cFunction('madvise', 'int', ['uintptr', 'size_t', 'int'])
@@ -11,4 +11,12 @@ const cMadvise = cFunction('madvise', 'int', ['uintptr', 'size_t', 'int'])
  */
 export const discardPages = (address: bigint, length: number): void => {
   retrying(() => cMadvise()(address, length, MADV_REMOVE), 'madvise')
+}
+
+/**
+ * The same of a private mapping: what was written there is forgotten, and what is behind the mapping shows again, zeros
+ * where that is nothing.
+ */
+export const forgetPages = (address: bigint, length: number): void => {
+  retrying(() => cMadvise()(address, length, MADV_DONTNEED), 'madvise')
 }

@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include <linux/io_uring.h>
 #include <linux/kvm.h>
+#include <linux/openat2.h>
 #include <linux/sockios.h>
 #include <signal.h>
 #include <stddef.h>
@@ -23,6 +24,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 
 #define MEMBER(tag, path) ((struct tag *)0)->path

@@ -39,6 +39,17 @@ export interface Translation {
   readonly usermode: boolean
 }
 
+/** Structs of a vCPU's state that are kept as they are, and the requests that read and write them. */
+const STATE_PARTS = {
+  regs: { layout: regs, get: request.KVM_GET_REGS, set: request.KVM_SET_REGS },
+  sregs: { layout: sregs, get: request.KVM_GET_SREGS, set: request.KVM_SET_SREGS },
+  xcrs: { layout: xcrs, get: request.KVM_GET_XCRS, set: request.KVM_SET_XCRS },
+  debugregs: { layout: debugregs, get: request.KVM_GET_DEBUGREGS, set: request.KVM_SET_DEBUGREGS },
+  lapic: { layout: lapicState, get: request.KVM_GET_LAPIC, set: request.KVM_SET_LAPIC },
+  events: { layout: vcpuEvents, get: request.KVM_GET_VCPU_EVENTS, set: request.KVM_SET_VCPU_EVENTS },
+} as const
+export type StatePart = keyof typeof STATE_PARTS
+
 export const XSAVE_SIZE = xsave.size
 const IMMEDIATE_EXIT = kvmRun.offsetOf.immediate_exit
 const KVM_RUN = request.KVM_RUN.number
@@ -129,6 +140,22 @@ export class VcpuFd {
   }
 
   // ---- registers and state ----
+
+  /** A part of the state as KVM's own bytes: for whoever only keeps it. */
+  getState(part: StatePart): Uint8Array {
+    const { layout, get } = STATE_PARTS[part]
+    const payload = new Uint8Array(layout.size)
+    this.#request(get, payload)
+    return payload
+  }
+
+  setState(part: StatePart, bytes: Uint8Array): void {
+    const { layout, set } = STATE_PARTS[part]
+    if (bytes.length !== layout.size) {
+      throw new RangeError(`Cannot set ${part} of vcpu ${this.id}: ${bytes.length} bytes given, ${layout.size} needed.`)
+    }
+    this.#request(set, bytes)
+  }
 
   getRegs(): Regs {
     return this.#get(request.KVM_GET_REGS, regs)

@@ -4,6 +4,7 @@
  */
 import { KVM_MAX_CPUID_ENTRIES } from '../../kvm-bindings/structs/cpuid.ts'
 import { HostError } from '../errors.ts'
+import { type Check, integer, isObject, listOf, object, oneOf, optional, printable } from '../json-checks.ts'
 import { CPU_POLICY_SCHEMA, type CpuPolicy } from './cpu-policy.ts'
 
 const REGISTERS = ['eax', 'ebx', 'ecx', 'edx']
@@ -13,40 +14,13 @@ const CPUS_MAX = 255
 const LIST_MAX = KVM_MAX_CPUID_ENTRIES
 const TEXT_MAX = 1000
 
-/** Says whether a value is what it should be; the name tells which one was not. */
-type Check = (value: unknown) => boolean
-
 const hexOf =
   (bits: number): Check =>
   (value) =>
     typeof value === 'string' && /^0x(0|[1-9a-f][0-9a-f]*)$/.test(value) && value.length - 2 <= bits / 4
-const integer =
-  (low: number, high: number): Check =>
-  (value) =>
-    Number.isInteger(value) && (value as number) >= low && (value as number) <= high
 /** People will read it on a terminal. */
-const text: Check = (value) => typeof value === 'string' && value.length <= TEXT_MAX && /^\P{C}*$/u.test(value)
-const oneOf =
-  (values: readonly unknown[]): Check =>
-  (value) =>
-    values.includes(value)
-const optional =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined || check(value)
-const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.length <= LIST_MAX && value.every(check)
-const object =
-  (fields: Readonly<Record<string, Check>>): Check =>
-  (value) =>
-    isObject(value) &&
-    Object.keys(value).every((key) => Object.hasOwn(fields, key)) &&
-    Object.entries(fields).every(([key, check]) => check(value[key]))
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+const text = printable(TEXT_MAX)
+const list = (check: Check): Check => listOf(LIST_MAX, check)
 
 const leaf = object({
   leaf: hexOf(32),
@@ -60,11 +34,11 @@ const apicIdField: Check = (value) =>
 const FIELDS: Readonly<Record<keyof CpuPolicy, Check>> = {
   schema: oneOf([CPU_POLICY_SCHEMA]),
   cpus: integer(1, CPUS_MAX),
-  cpuid: listOf(leaf),
-  apicId: listOf(apicIdField),
+  cpuid: list(leaf),
+  apicId: list(apicIdField),
   xcr0: optional(hexOf(64)),
-  msrs: listOf(object({ name: text, index: hexOf(32), value: hexOf(64), why: text })),
-  changes: listOf(object({ what: text, from: optional(hexOf(32)), to: optional(hexOf(32)), why: text })),
+  msrs: list(object({ name: text, index: hexOf(32), value: hexOf(64), why: text })),
+  changes: list(object({ what: text, from: optional(hexOf(32)), to: optional(hexOf(32)), why: text })),
 }
 
 /** @throws HostError for anything but a policy of this version. */

@@ -6,12 +6,15 @@ import { KvmSystem } from '../../kvm-bindings/kvm.ts'
 import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import type { VmFd } from '../../kvm-bindings/vm-fd.ts'
 import { HostError } from '../errors.ts'
+import type { MemoryImage } from '../memory/memory-image.ts'
 import { IDENTITY_MAP_GPA, PAGE_SIZE, TSS_GPA } from '../memory/memory-map.ts'
 import { allocateRam, type Ram } from '../memory/ram.ts'
 import { createRegisterPages, type RegisterPages } from './register-pages.ts'
 
 export interface VmConfig {
   readonly memoryBytes: number
+  /** What is in it; zeros unless said. */
+  readonly memory: MemoryImage | undefined
   readonly pit: boolean
   /** Of how many devices the guest reads the registers from pages, where KVM can. */
   readonly pages: number
@@ -33,12 +36,12 @@ export type Releases = (() => void)[]
  * been registered it waits for that one's grace period too, 7 ms instead of 0.2 on Linux 6.18. Interrupt controllers
  * before any vCPU, or that vCPU gets no local APIC.
  */
-export function createVm({ memoryBytes, pit, pages, onRam }: VmConfig, releases: Releases): NewVm {
+export function createVm({ memoryBytes, memory, pit, pages, onRam }: VmConfig, releases: Releases): NewVm {
   const kvm = orHostError('open /dev/kvm', () => KvmSystem.open())
   releases.push(() => kvm.close())
   const vm = orHostError('KVM_CREATE_VM', () => kvm.createVm())
   releases.push(() => vm.close())
-  const ram = allocateRam(memoryBytes)
+  const ram = allocateRam(memoryBytes, memory)
   releases.push(() => ram.close())
   onRam?.(ram)
   for (const [slot, { gpa, size, hva }] of ram.regions.entries()) {

@@ -22,7 +22,7 @@ export interface MachineParts extends KvmParts {
   readonly policy: CpuPolicy
   readonly transports: readonly MmioTransport[]
   readonly ports: readonly (Savable & { readonly name: string })[]
-  /** Every interrupt line of a device. */
+  /** Interrupt lines of those devices that do not raise theirs again themselves. */
   readonly lines: readonly (() => void)[]
 }
 
@@ -37,8 +37,19 @@ export function saveMachine({ policy, transports, ports, ...kvm }: MachineParts)
   }
 }
 
+/** Of states that many machines are restored from, the policy was looked at. */
+const policies = new WeakMap<object, CpuPolicy>()
+
 /** The vCPUs are programmed from it before the rest can be restored. @throws HostError when there is none */
 export function savedPolicy(state: Json): CpuPolicy {
+  const known = policies.get(Object(state))
+  if (known) return known
+  const policy = readPolicy(state)
+  policies.set(Object(state), policy)
+  return policy
+}
+
+function readPolicy(state: Json): CpuPolicy {
   const saved = new SavedFields('the machine', state)
   const schema = saved.value('schema')
   if (schema === MACHINE_STATE_SCHEMA) return readCpuPolicy(saved.value('policy'))
@@ -52,6 +63,16 @@ export function savedPolicy(state: Json): CpuPolicy {
  * @throws HostError when the state is not one of such a machine.
  */
 export function restoreMachine(parts: MachineParts, state: Json, options?: RestoreOptions): void {
+  try {
+    restoreParts(parts, state, options)
+  } catch (cause) {
+    if (cause instanceof HostError) throw cause
+    // A device stumbled over what no device ever saved.
+    throw new HostError('Cannot restore the machine: its state is not one of such a machine.', { cause })
+  }
+}
+
+function restoreParts(parts: MachineParts, state: Json, options?: RestoreOptions): void {
   const { memory, acpi, transports, ports, lines, vcpus } = parts
   const saved = new SavedFields('the machine', state)
   const devices = saved.array('devices', VIRTIO_SLOTS, (device) => device as JsonObject)
@@ -65,8 +86,7 @@ export function restoreMachine(parts: MachineParts, state: Json, options?: Resto
   for (const port of ports) port.restore(portStates.value(port.name))
   for (const [slot, transport] of transports.entries()) transport.restore(devices[slot]!)
   if (acpi) writeGeneration(memory)
-  // An edge may have been on its way from its irqfd when the state was saved. One too many is nothing to a driver. The
-  // line of the event device is among them.
+  // An edge may have been on its way from its irqfd when the state was saved. The line of the event device is among them.
   for (const raise of lines) raise()
   for (const vcpu of vcpus) tellOfPause(vcpu)
 }

@@ -5,6 +5,7 @@
 import type { Reactor } from '../backends/reactor.ts'
 import { loadKernel } from '../boot/load-kernel.ts'
 import { BugError, HostError } from '../errors.ts'
+import type { MemoryImage } from '../memory/memory-image.ts'
 import type { Ram } from '../memory/ram.ts'
 import type { Json, JsonObject } from '../virtio/saved-state.ts'
 import { type BootModuleSource, placeModules } from './boot-modules.ts'
@@ -23,6 +24,8 @@ import type { RestoreOptions } from './vm-state.ts'
 
 export interface MachineConfig extends DevicePlan {
   readonly memoryBytes: number
+  /** What is in its memory, which is mapped from there copy-on-write; zeros unless said. Not changed, and open as long. */
+  readonly memory?: MemoryImage
   /** Path of a kernel: ELF or bzImage, see load-kernel.ts. */
   readonly kernel: string
   /** The devices' arguments are put in front of it, but for a Linux that finds them by ACPI. */
@@ -36,6 +39,8 @@ export interface MachineConfig extends DevicePlan {
   readonly reactor: Reactor
   /** Which thread runs a vCPU; by their number unless said (choose-runner.ts). */
   readonly runner?: RunnerKind
+  /** Told what has been done so far, for whoever measures. */
+  readonly onStep?: (step: MachineStep) => void
   /** Told when the guest's memory is there, before any device is used. */
   readonly onRam?: (ram: Ram) => void
   /** What its processors are: one recorded earlier, else the one this host suggests. */
@@ -43,11 +48,14 @@ export interface MachineConfig extends DevicePlan {
   /** Spares working out the host's suggestion again. */
   readonly policyMemory?: PolicyMemory
   /**
-   * Goes on where a machine made alike was saved, instead of booting: `onRam` has put the memory of that moment in place.
+   * Goes on where a machine made alike was saved, instead of booting, over the memory of that moment: `memory`, or what
+   * `onRam` has put in place.
    * It is another generation of that guest, which is told so by ACPI.
    */
   readonly restore?: RestoreOptions & { readonly state: Json }
 }
+
+export type MachineStep = 'vm' | 'devices' | 'vcpus' | 'state'
 
 export interface Machine {
   /** What its processors are; plain JSON. */
@@ -59,6 +67,8 @@ export interface Machine {
   start(): void
   /** Resolves when no vCPU is in the guest and no device at work in its memory. */
   pause(): Promise<void>
+  /** Whether it stands still since `pause`; a guest that has ended does not. */
+  isPaused(): boolean
   resume(): void
   /** Everything but its memory, as plain JSON. Only while it is paused. */
   save(): Promise<JsonObject>
@@ -83,6 +93,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     const { kvm, vm, ram, registerPages } = createVm(
       {
         memoryBytes: config.memoryBytes,
+        memory: config.memory,
         pit: config.pit ?? false,
         // A trace shows every access, reads too.
         pages: config.trace ? 0 : config.devices.length,
@@ -90,7 +101,8 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
       },
       releases,
     )
-    const { reactor } = config
+    const { reactor, onStep = () => {} } = config
+    onStep('vm')
     const { ports, portDevices, mmio, transports, lines } = placeDevices(config, {
       vm,
       memory: ram.memory,
@@ -100,6 +112,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
       settle: () => handler.settle(),
       registerPages,
     })
+    onStep('devices')
 
     const entryState = config.restore ? undefined : await boot(config, ram, cpus)
 
@@ -110,6 +123,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     const policy = given ?? suggestAndApply(kvm, first, cpus, config.policyMemory)
     for (const vcpu of given ? vcpus : vcpus.slice(1)) applyCpuPolicy(vcpu, policy)
     if (entryState) setEntryState(first, entryState)
+    onStep('vcpus')
 
     const names = {
       port: (port: number) => ports.find(port, 1)?.device.name,
@@ -143,6 +157,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
       // Until the start: chains that wait are served when the guest goes on.
       for (const transport of transports) transport.hold()
       restoreMachine(parts, config.restore.state, config.restore)
+      onStep('state')
     }
     const createRunner = await runnerFactory(runner)
     const group = createVcpuGroup(
@@ -164,6 +179,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     return {
       policy,
       ended: handler.ended,
+      isPaused: () => quiet,
       exits: handler.count,
       start() {
         reactor.start()

@@ -46,7 +46,7 @@ interface Site {
   readonly registerPages: RegisterPages | undefined
 }
 
-/** A site with the lines that were drawn to it so far. */
+/** A site with the lines to it that are raised again after a restore: virtio devices see to theirs. */
 interface Work extends Site {
   readonly lines: (() => void)[]
 }
@@ -62,14 +62,14 @@ export function placeDevices(plan: DevicePlan, place: Site) {
   const rows = portDevices(plan, site)
   const ports = new Bus()
   for (const { at, device } of rows) ports.add(at.base, at.size, device)
-  if (plan.acpi) interruptLine(GENERATION_GSI, site)
+  if (plan.acpi) repeatedLine(GENERATION_GSI, site)
   return { ports, portDevices: rows.map(({ device }) => device), mmio, transports, lines: site.lines }
 }
 
 function portDevices({ serial }: DevicePlan, site: Work) {
   const { finish } = site
   return [
-    { at: PORTS.serial, device: createSerial({ ...serial, raiseInterrupt: interruptLine(PORTS.serial.gsi, site) }) },
+    { at: PORTS.serial, device: createSerial({ ...serial, raiseInterrupt: repeatedLine(PORTS.serial.gsi, site) }) },
     { at: PORTS.exit, device: createExitPort((value) => finish({ kind: 'exitPort', value })) },
     { at: PORTS.panic, device: createPanicPort(() => finish({ kind: 'panic' })) },
     { at: PORTS.i8042, device: createI8042(() => finish({ kind: 'reset' })) },
@@ -77,7 +77,7 @@ function portDevices({ serial }: DevicePlan, site: Work) {
   ]
 }
 
-function connect({ devices, trace, log }: DevicePlan, slot: number, site: Work): MmioTransport {
+function connect({ devices, trace, log }: DevicePlan, slot: number, site: Site): MmioTransport {
   const { vm, memory, reactor, releases, settle } = site
   const { gpa, gsi } = virtioSlot(slot)
   const transport = createMmioTransport({
@@ -106,10 +106,14 @@ function connect({ devices, trace, log }: DevicePlan, slot: number, site: Work):
 }
 
 /** A write to the eventfd raises an edge on the line, no ioctl needed. */
-function interruptLine(gsi: number, site: Work): () => void {
+function interruptLine(gsi: number, site: Site): () => void {
   const fd = newEventfd(site)
   site.vm.irqfd({ fd, gsi })
-  const raise = () => eventfdWrite(fd, 1n)
+  return () => eventfdWrite(fd, 1n)
+}
+
+function repeatedLine(gsi: number, site: Work): () => void {
+  const raise = interruptLine(gsi, site)
   site.lines.push(raise)
   return raise
 }

@@ -3,13 +3,8 @@
  * the rate of its TSC, whether it runs at all, registers, the local APIC, then the MSRs (its timer's deadline among them), pending events
  * last. api.rst, the KVM_GET_* and KVM_SET_* of a vCPU
  */
-import type { Encodable, Fields, Struct, StructValue } from '../../kvm-bindings/layout.ts'
-import { debugregs } from '../../kvm-bindings/structs/debug.ts'
-import { xcrs } from '../../kvm-bindings/structs/fpu.ts'
-import { regs } from '../../kvm-bindings/structs/regs.ts'
-import { sregs } from '../../kvm-bindings/structs/sregs.ts'
-import { vcpuEvents } from '../../kvm-bindings/structs/vcpu-events.ts'
-import type { VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
+import type { MsrEntry, MsrInit } from '../../kvm-bindings/structs/msr.ts'
+import type { StatePart, VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import { HostError } from '../errors.ts'
 import { type Json, type JsonObject, SavedFields } from '../virtio/saved-state.ts'
 import { SAVED_MSRS } from './saved-msrs.ts'
@@ -22,6 +17,7 @@ interface Part {
 }
 
 const MP_STATE_MAX = 10
+const SAVABLE: ReadonlySet<number> = new Set(SAVED_MSRS)
 
 const PARTS: readonly Part[] = [
   ofInteger(
@@ -39,47 +35,18 @@ const PARTS: readonly Part[] = [
     (vcpu) => vcpu.getMpState(),
     (vcpu, mpState) => vcpu.setMpState(mpState),
   ),
-  ofStruct(
-    'regs',
-    regs,
-    (vcpu) => vcpu.getRegs(),
-    (vcpu, value) => vcpu.setRegs(value),
-  ),
-  ofStruct(
-    'sregs',
-    sregs,
-    (vcpu) => vcpu.getSregs(),
-    (vcpu, value) => vcpu.setSregs(value),
-  ),
+  ofState('regs'),
+  ofState('sregs'),
   ofBytes(
     'xsave',
     (vcpu) => vcpu.getXsave(),
     (vcpu, bytes) => vcpu.setXsave(bytes),
   ),
-  ofStruct(
-    'xcrs',
-    xcrs,
-    (vcpu) => ({ nr_xcrs: vcpu.getXcrs().length, flags: 0, xcrs: vcpu.getXcrs(), padding: [] }),
-    (vcpu, { nr_xcrs: count, xcrs: list }) => vcpu.setXcrs(list.slice(0, count)),
-  ),
-  ofStruct(
-    'debugregs',
-    debugregs,
-    (vcpu) => vcpu.getDebugregs(),
-    (vcpu, value) => vcpu.setDebugregs(value),
-  ),
-  ofBytes(
-    'lapic',
-    (vcpu) => vcpu.getLapic(),
-    (vcpu, bytes) => vcpu.setLapic(bytes),
-  ),
+  ofState('xcrs'),
+  ofState('debugregs'),
+  ofState('lapic'),
   { name: 'msrs', save: saveMsrs, restore: restoreMsrs },
-  ofStruct(
-    'events',
-    vcpuEvents,
-    (vcpu) => vcpu.getVcpuEvents(),
-    (vcpu, value) => vcpu.setVcpuEvents(value),
-  ),
+  ofState('events'),
 ]
 
 /** While the vCPU is out of KVM_RUN and its last exit complete. */
@@ -130,21 +97,12 @@ function ofBytes(
   }
 }
 
-function ofStruct<F extends Fields>(
-  name: string,
-  layout: Struct<F>,
-  get: (vcpu: VcpuFd) => Encodable<Struct<F>>,
-  set: (vcpu: VcpuFd, value: StructValue<F>) => void,
-): Part {
-  return {
+function ofState(name: StatePart): Part {
+  return ofBytes(
     name,
-    save: (vcpu) => Buffer.from(layout.encode(get(vcpu))).toString('base64'),
-    restore(vcpu, state) {
-      const bytes = bytesOf(name, state)
-      if (bytes.length !== layout.size) throw new HostError(`Cannot restore: ${name} has ${bytes.length} bytes.`)
-      set(vcpu, layout.decode(bytes))
-    },
-  }
+    (vcpu) => vcpu.getState(name),
+    (vcpu, bytes) => vcpu.setState(name, bytes),
+  )
 }
 
 export function bytesOf(name: string, state: Json | undefined): Uint8Array {
@@ -152,24 +110,41 @@ export function bytesOf(name: string, state: Json | undefined): Uint8Array {
   return new Uint8Array(Buffer.from(state, 'base64'))
 }
 
-/** One by one: KVM stops at the first it has not, and a software KVM lists some that it refuses. */
+/** KVM stops at the first it has not, and a software KVM lists some that it refuses. */
 function saveMsrs(vcpu: VcpuFd): Json {
-  return SAVED_MSRS.flatMap((index) => vcpu.getMsrs([index])).map(({ index, data }) => [
+  return everyMsr(SAVED_MSRS, (indices) => vcpu.getMsrs(indices)).map(({ index, data }) => [
     index,
     `0x${data.toString(16)}`,
   ])
 }
 
+/** What can be read of them, asked for together as far as KVM goes. */
+function everyMsr(indices: readonly number[], read: (indices: readonly number[]) => MsrEntry[]): MsrEntry[] {
+  const found: MsrEntry[] = []
+  for (let next = 0; next < indices.length; next++) {
+    const some = read(indices.slice(next))
+    found.push(...some)
+    next += some.length
+  }
+  return found
+}
+
 /** One that cannot be set is no matter when it holds the value anyway. */
 function restoreMsrs(vcpu: VcpuFd, state: Json | undefined): void {
-  const entries = new SavedFields('vCPU', { msrs: state ?? null }).array('msrs', SAVED_MSRS.length, (entry) => entry)
-  for (const entry of entries) {
-    const [index, value] = Array.isArray(entry) ? (entry as readonly Json[]) : []
-    if (!SAVED_MSRS.includes(index as number) || typeof value !== 'string' || !/^0x[0-9a-f]{1,16}$/.test(value)) {
-      throw new HostError('Cannot restore: an MSR is not one that was saved.')
-    }
-    const msr = { index: index as number, data: BigInt(value) }
-    if (vcpu.setMsrs([msr]) === 1 || vcpu.getMsrs([msr.index])[0]?.data === msr.data) continue
-    throw new HostError(`Cannot restore: MSR 0x${msr.index.toString(16)} does not take ${value}.`)
+  const msrs = new SavedFields('vCPU', { msrs: state ?? null }).array('msrs', SAVED_MSRS.length, readMsr)
+  for (let next = 0; next < msrs.length; next++) {
+    next += vcpu.setMsrs(msrs.slice(next))
+    const refused = msrs[next]
+    if (!refused || vcpu.getMsrs([refused.index])[0]?.data === refused.data) continue
+    const [index, value] = [refused.index, refused.data].map((number) => `0x${number.toString(16)}`)
+    throw new HostError(`Cannot restore: MSR ${index} does not take ${value}.`)
   }
+}
+
+function readMsr(entry: Json): MsrInit {
+  const [index, value] = Array.isArray(entry) ? (entry as readonly Json[]) : []
+  if (!SAVABLE.has(index as number) || typeof value !== 'string' || !/^0x[0-9a-f]{1,16}$/.test(value)) {
+    throw new HostError('Cannot restore: an MSR is not one that was saved.')
+  }
+  return { index: index as number, data: BigInt(value) }
 }

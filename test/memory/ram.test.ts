@@ -1,0 +1,178 @@
+/** Memory of its own and memory of an image: what each promises to whoever saves it, shares it or gives it back. */
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { createReclaimer } from '../../src/backends/memory-reclaimer.ts'
+import { BugError } from '../../src/errors.ts'
+import { type MemoryImage, overlay, readImage } from '../../src/memory/memory-image.ts'
+import { MIB, PAGE_SIZE } from '../../src/memory/memory-map.ts'
+import { allocateRam, type Ram } from '../../src/memory/ram.ts'
+
+const SIZE = 8 * MIB
+
+/** A file of so many bytes, page n full of the byte n + 1, all of it an image. */
+function imageOf(t: ExecutionContext, bytes = SIZE): MemoryImage {
+  const directory = mkdtempSync(join(tmpdir(), 'cloister-ram-'))
+  const path = join(directory, 'memory')
+  const contents = Buffer.alloc(bytes)
+  for (let page = 0; page < bytes / PAGE_SIZE; page++)
+    contents.fill((page % 200) + 1, page * PAGE_SIZE, (page + 1) * PAGE_SIZE)
+  writeFileSync(path, contents)
+  const fd = openSync(path, 'r')
+  t.teardown(() => {
+    closeSync(fd)
+    rmSync(directory, { recursive: true })
+  })
+  return { id: path, size: bytes, pieces: [{ offset: 0, length: bytes, fd, at: 0 }] }
+}
+
+function ramOf(t: ExecutionContext, bytes: number, image?: MemoryImage): Ram {
+  const ram = allocateRam(bytes, image)
+  t.teardown(() => ram.close())
+  return ram
+}
+
+const contentsOf = (image: MemoryImage, offset = 0, length = image.size): Buffer => {
+  const bytes = Buffer.alloc(length)
+  readImage(image, offset, bytes)
+  return bytes
+}
+
+const openFds = () => readdirSync('/proc/self/fd').length
+
+test.serial('memory of an image shows it at once, and what is written stays with the one that wrote it', (t) => {
+  const image = imageOf(t)
+  const [first, second] = [ramOf(t, SIZE, image), ramOf(t, SIZE, image)]
+  t.is(first.memory.readU32(PAGE_SIZE), 0x02020202)
+  first.memory.writeU32(PAGE_SIZE, 7)
+  t.is(first.memory.readU32(PAGE_SIZE), 7)
+  t.is(second.memory.readU32(PAGE_SIZE), 0x02020202)
+  t.is(contentsOf(image, PAGE_SIZE, 4).readUInt32LE(), 0x02020202)
+})
+
+test.serial('memory of many small pieces is the same as memory of one', (t) => {
+  const image = imageOf(t)
+  const { fd } = image.pieces[0]!
+  const zeros: MemoryImage = { size: SIZE, pieces: [{ offset: 0, length: SIZE, at: 0 }] }
+  const pieces = Array.from({ length: 900 }, (_, index) => ({
+    offset: 2 * index * PAGE_SIZE,
+    length: PAGE_SIZE,
+    fd: fd!,
+    at: index * PAGE_SIZE,
+  }))
+  const large = { offset: 1900 * PAGE_SIZE, length: 100 * PAGE_SIZE, fd: fd!, at: 0 }
+  const scattered = overlay(zeros, [...pieces, large])
+  const ram = ramOf(t, SIZE, scattered)
+  t.true(contentsOf(scattered).equals(ram.memory.bytes(0, SIZE)))
+})
+
+test.serial('new memory is set aside as it is, and the guest goes on in it and keeps what it writes', (t) => {
+  const ram = ramOf(t, SIZE)
+  ram.memory.writeU32(0, 1)
+  ram.memory.writeU32(5 * MIB, 2)
+  const frozen = ram.freeze()
+  t.true(frozen.thawsPaused)
+  t.throws(() => ram.freeze(), { instanceOf: BugError })
+  ram.memory.writeU32(0, 10)
+  ram.memory.writeU32(3 * MIB, 30)
+  const image = frozen.image()
+  t.true(
+    image.pieces.some(({ fd }) => fd === undefined),
+    'holes are known',
+  )
+  const saved = contentsOf(image)
+  t.is(saved.readUInt32LE(0), 1)
+  t.is(saved.readUInt32LE(3 * MIB), 0)
+  t.is(saved.readUInt32LE(5 * MIB), 2)
+  frozen.thaw()
+  for (const [gpa, value] of [
+    [0, 10],
+    [3 * MIB, 30],
+    [5 * MIB, 2],
+  ] as const)
+    t.is(ram.memory.readU32(gpa), value)
+  ram.freeze().thaw()
+  t.is(ram.memory.readU32(0), 10)
+})
+
+test.serial('of memory of an image what was written is told, and set aside too', (t) => {
+  const image = imageOf(t)
+  const ram = ramOf(t, SIZE, image)
+  ram.memory.writeU32(2 * PAGE_SIZE, 0)
+  ram.memory.writeU32(3 * PAGE_SIZE, 0)
+  ram.memory.writeU32(SIZE - PAGE_SIZE, 5)
+  t.is(ram.memory.readU32(9 * PAGE_SIZE), 0x0a0a0a0a, 'reading is no writing')
+  const frozen = ram.freeze()
+  t.false(frozen.thawsPaused)
+  t.is(frozen.since?.image, image)
+  t.deepEqual(frozen.since?.written, [
+    { offset: 2 * PAGE_SIZE, length: 2 * PAGE_SIZE },
+    { offset: SIZE - PAGE_SIZE, length: PAGE_SIZE },
+  ])
+  ram.memory.writeU32(2 * PAGE_SIZE, 9)
+  const saved = contentsOf(frozen.image())
+  t.is(saved.readUInt32LE(2 * PAGE_SIZE), 0)
+  t.is(saved.readUInt32LE(SIZE - PAGE_SIZE), 5)
+  t.is(saved.readUInt32LE(SIZE - PAGE_SIZE + 4), contentsOf(image).readUInt32LE(SIZE - PAGE_SIZE + 4))
+  frozen.thaw()
+  t.is(ram.memory.readU32(2 * PAGE_SIZE), 9)
+})
+
+test.serial('memory set aside outlives the memory, and nothing of either stays behind', (t) => {
+  const fds = openFds()
+  for (const image of [undefined, imageOf(t)]) {
+    const before = openFds()
+    const ram = allocateRam(SIZE, image)
+    ram.memory.writeU32(MIB, 77)
+    const frozen = ram.freeze()
+    const set = frozen.image()
+    ram.close()
+    t.is(contentsOf(set, MIB, 4).readUInt32LE(), 77)
+    frozen.thaw()
+    t.is(openFds(), before)
+    t.false(readFileSync('/proc/self/maps', 'utf8').includes('memfd:cloister-ram'))
+  }
+  t.is(openFds(), fds + 1, 'the file of the image itself')
+})
+
+test.serial('pages of an image that are given back hold what they held once, or zeros where that was promised', (t) => {
+  const image = imageOf(t)
+  const ram = ramOf(t, SIZE, image)
+  const reclaimer = createReclaimer()
+  reclaimer.bind(ram)
+  ram.memory.bytes(0, 2 * MIB).fill(0xaa)
+  // A balloon: the driver expects nothing of them.
+  t.is(reclaimer.release(0, MIB), MIB)
+  t.is(ram.memory.readU32(0), 0x01010101)
+  // A report of free pages: zeros they were, zeros they are.
+  t.is(reclaimer.releaseView(ram.memory.bytes(MIB, MIB)), MIB)
+  t.true(ram.memory.bytes(MIB, MIB).every((byte) => byte === 0))
+  t.is(reclaimer.releaseView(ram.memory.bytes(4 * MIB, PAGE_SIZE)), 0, 'a page alone is not worth it')
+  const [, , third] = [...Array(3).keys()].map((page) => ram.memory.readU32(4 * MIB + page * PAGE_SIZE))
+  t.is(third, contentsOf(image).readUInt32LE(4 * MIB + 2 * PAGE_SIZE))
+  // It counts as written: a diff to the image has to hold it.
+  const frozen = ram.freeze()
+  t.true(contentsOf(frozen.image(), MIB, MIB).every((byte) => byte === 0))
+  t.true(frozen.since!.written.some(({ offset, length }) => offset <= MIB && offset + length >= 2 * MIB))
+  t.is(reclaimer.release(4 * MIB, MIB), 0, 'nothing is given while it is set aside')
+  frozen.thaw()
+})
+
+test.serial('files of an image stay open as long as a memory of it lives', (t) => {
+  let users = 0
+  const image = {
+    ...imageOf(t),
+    keep() {
+      users++
+      return () => void users--
+    },
+  }
+  const ram = allocateRam(SIZE, image)
+  const frozen = ram.freeze()
+  t.is(users, 2)
+  ram.close()
+  t.is(users, 1)
+  frozen.thaw()
+  t.is(users, 0)
+})
