@@ -10,6 +10,7 @@ import { balloonStep } from '../helpers/lying/balloon-step.ts'
 import { blockStep } from '../helpers/lying/block-step.ts'
 import { chainStep } from '../helpers/lying/chain-step.ts'
 import { netStep } from '../helpers/lying/net-step.ts'
+import { p9Step } from '../helpers/lying/p9-step.ts'
 import { type Step, type Subject, startAll } from '../helpers/lying/subject.ts'
 import { SUBJECTS } from '../helpers/lying/subjects.ts'
 import { vsockStep } from '../helpers/lying/vsock-step.ts'
@@ -23,6 +24,8 @@ const STEPS: Record<string, fc.Arbitrary<Step>> = {
   'virtio-blk': fc.oneof(anyStep, blockStep),
   'virtio-blk, read-only': fc.oneof(anyStep, blockStep),
   'virtio-net': fc.oneof({ weight: 1, arbitrary: anyStep }, { weight: 4, arbitrary: netStep }),
+  'virtio-9p': fc.oneof({ weight: 1, arbitrary: anyStep }, { weight: 2, arbitrary: p9Step }),
+  'virtio-9p, read-only': fc.oneof({ weight: 1, arbitrary: anyStep }, { weight: 2, arbitrary: p9Step }),
   'virtio-vsock': fc.oneof({ weight: 1, arbitrary: anyStep }, { weight: 4, arbitrary: vsockStep }),
   'virtio-balloon': fc.oneof({ weight: 1, arbitrary: anyStep }, { weight: 2, arbitrary: balloonStep }),
 }

@@ -520,6 +520,20 @@ test('only DRIVER_OK and no mistake since make a restored device active', (t) =>
   t.is(other.status & DRIVER_OK, 0)
 })
 
+test('an interrupt that was not acknowledged when it was saved comes again, and no other', (t) => {
+  const { probe, driver, queue } = started()
+  queue.post({ gpa: DATA, length: 4, write: true })
+  driver.kick(0)
+  probe.chains[0]!.complete(4)
+  const unheard = create()
+  unheard.driver.transport.restore(driver.transport.save())
+  t.is(unheard.driver.interrupts, 1)
+  driver.write('InterruptACK', INTERRUPT_USED_BUFFER)
+  const heard = create()
+  heard.driver.transport.restore(driver.transport.save())
+  t.is(heard.driver.interrupts, 0)
+})
+
 test('an acknowledgement that was kept back does not take away the bit of a later interrupt', (t) => {
   const { probe, driver, queue } = started()
   queue.post({ gpa: DATA, length: 4, write: true })

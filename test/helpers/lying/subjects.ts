@@ -16,6 +16,7 @@ import { ALL_OFFLOADS, checkSentFrame, MAC, netHeader } from '../net.ts'
 import { createProbeDevice } from '../probe-device.ts'
 import { TestClock } from '../test-clock.ts'
 import { createFakeBackend } from '../vsock-backend.ts'
+import { shareSubject } from './share-subject.ts'
 import type { Subject } from './subject.ts'
 
 export const SUBJECTS: Record<string, () => Subject> = {
@@ -73,6 +74,8 @@ export const SUBJECTS: Record<string, () => Subject> = {
   },
   'virtio-blk': () => blockSubject(false),
   'virtio-blk, read-only': () => blockSubject(true),
+  'virtio-9p': () => shareSubject(false),
+  'virtio-9p, read-only': () => shareSubject(true),
   'virtio-console': () => {
     const source = createBufferSource()
     const sinks: BufferSink[] = [createBufferSink({ capacity: 7 }), createBufferSink({ capacity: 0x10000 })]
