@@ -34,12 +34,15 @@ struct cloister_message {
 #define CLOISTER_MSG_ARGS 1      /* struct cloister_args, then its strings: start the program */
 #define CLOISTER_MSG_STDIN_END 2 /* u64: how many bytes of stdin there were in all; after them comes the end */
 #define CLOISTER_MSG_SIGNAL 3    /* u32: a Linux signal number for the program */
+#define CLOISTER_MSG_HOLD 4      /* nothing: stand still until RELEASE, and say so with HELD */
+#define CLOISTER_MSG_RELEASE 5   /* struct cloister_release: go on, as whoever that says */
 
 /* Guest to host. */
 #define CLOISTER_MSG_READY 16   /* nothing: the kernel is up and waits for ARGS */
 #define CLOISTER_MSG_STARTED 17 /* nothing: sent just before the program's first instruction */
 #define CLOISTER_MSG_LOG 18     /* text, one line without its end */
 #define CLOISTER_MSG_EXIT 19    /* struct cloister_exit: sent before the write to CLOISTER_IO_EXIT */
+#define CLOISTER_MSG_HELD 20    /* nothing: from here on the program executes no instruction until RELEASE */
 
 /*
  * What to run. After it come, each ended by a NUL byte: the program's path in the file tree, the working directory,
@@ -57,6 +60,21 @@ struct cloister_args {
 #define CLOISTER_ARGS_STDERR_TTY 8u
 #define CLOISTER_ARGS_TTY 16u /* the three are one terminal of the program's own, in raw mode on the host: the kernel
                                  makes lines and echo; its size comes as VIRTIO_CONSOLE_RESIZE of port 0 */
+
+/*
+ * Who the machine is from now on. Between HOLD and RELEASE it may have been copied, any number of times: each copy gets
+ * a message of its own, with random bytes that no other has, before its program goes on.
+ */
+struct cloister_release {
+  unsigned char entropy[32];      /* mixed into the random number generator */
+  unsigned long long realtime_ns; /* since 1970, when this was sent; 0: not known */
+  unsigned char mac[6];
+  unsigned short flags;
+  unsigned int address, netmask, gateway; /* as on the wire; gateway 0: none */
+  unsigned int reserved;
+  char hostname[64]; /* ended by a NUL; empty: as it was */
+};
+#define CLOISTER_RELEASE_NETWORK 1u /* mac and the addresses count */
 
 /* How the program ended. */
 struct cloister_exit {

@@ -152,6 +152,8 @@ void personality_fault(struct program_regs *regs, unsigned vector, uint64_t erro
 void personality_signal_arrived(int signo);
 /* The host's window behind port 0 has this size now. Interrupt context as above. */
 void personality_window_changed(unsigned columns, unsigned rows);
+/* The machine has another host name from now on. */
+void personality_renamed(const char *hostname);
 /* Whether a signal that is neither blocked nor ignored waits for the program; platform sleeps ask this. */
 bool personality_signal_pending(void);
 /* Whether input was taken off stdin that some part of the program may be waiting for, and has not looked at yet. */

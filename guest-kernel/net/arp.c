@@ -65,6 +65,8 @@ void arp_arrived(const uint8_t *bytes, size_t length) {
   if (for_us && asks) say(ARP_REPLY, arp.sender_mac, arp.sender_mac, arp.sender);
 }
 
+void arp_forget(void) { memset(neighbours, 0, sizeof neighbours); }
+
 void arp_send(uint32_t address, uint8_t *frame, size_t length) {
   static const uint8_t everyone[MAC_BYTES] = {255, 255, 255, 255, 255, 255}, nobody[MAC_BYTES];
   struct neighbour *neighbour = find(address);

@@ -27,6 +27,9 @@ extern struct net_settings net_settings;
 /* From the driver: a frame, without check sequence. */
 void net_frame_arrived(const uint8_t *frame, size_t length);
 
+/* Forgets the neighbours: there may be others at their addresses. */
+void arp_forget(void);
+
 /* --- between the files --- */
 
 /* An ARP packet came. */

@@ -104,9 +104,16 @@ static void enter_directory(void) {
   process.directory->opens++;
 }
 
+static bool renamed;
+
+void personality_renamed(const char *hostname) {
+  snprintf(process.hostname, sizeof process.hostname, "%s", hostname);
+  renamed = true;
+}
+
 /* What uname and the process list will say. */
 static void take_names(const char *path) {
   const char *hostname = variable("HOSTNAME"), *base = strrchr(path, '/');
-  if (hostname && *hostname) snprintf(process.hostname, sizeof process.hostname, "%s", hostname);
+  if (hostname && *hostname && !renamed) personality_renamed(hostname);
   snprintf(process.name, sizeof process.name, "%s", base ? base + 1 : path);
 }

@@ -35,6 +35,7 @@ struct kvm_wall_clock {
 static _Alignas(64) struct kvm_time kvm_time;
 static _Alignas(64) struct kvm_wall_clock wall_clock;
 static bool has_kvm_clock;
+#define CORRECTION_NS 250000000ull
 static uint64_t real_minus_monotonic;
 
 /* Without KVM. */
@@ -136,3 +137,9 @@ uint64_t platform_monotonic_ns(void) {
 }
 
 uint64_t platform_realtime_ns(void) { return platform_monotonic_ns() + real_minus_monotonic; }
+
+void clock_correct(uint64_t realtime_ns) {
+  uint64_t ours = platform_realtime_ns();
+  uint64_t off = ours > realtime_ns ? ours - realtime_ns : realtime_ns - ours;
+  if (off > CORRECTION_NS) real_minus_monotonic += realtime_ns - ours;
+}

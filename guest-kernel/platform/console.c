@@ -170,6 +170,7 @@ void console_interrupted(void) {
   if (multiport) read_device_messages();
   if (commands.started) read_commands();
   busy = false;
+  control_hold();
 }
 
 bool console_input_waiting(void) {

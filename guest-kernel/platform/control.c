@@ -6,11 +6,16 @@
 
 #include "abi.h"
 #include "boot.h"
+#include "clock.h"
 #include "console.h"
+#include "entropy.h"
 #include "layout.h"
 #include "log.h"
+#include "net.h"
 #include "platform.h"
+#include "stack.h"
 #include "string.h"
+#include "traps.h"
 
 #define SIGNAL_MAX 64
 
@@ -21,9 +26,10 @@ static size_t header_filled, body_filled;
 static uint8_t *args_area;
 static size_t args_area_size, args_length;
 static bool args_complete;
-static uint8_t small[64];
+static _Alignas(8) uint8_t small[sizeof(struct cloister_release)];
 
 static uint64_t input_total = UINT64_MAX;
+static bool held;
 
 void control_init(void) {
   /* Two bytes for each of the message, so that pointers to its strings fit behind it; less in a tiny machine. */
@@ -49,6 +55,21 @@ static void begin_body(void) {
   args_length = header.length;
 }
 
+/* Random numbers first: whatever follows may draw some. */
+static void take_release(const struct cloister_release *release) {
+  entropy_add(release->entropy, sizeof release->entropy);
+  if (release->realtime_ns) clock_correct(release->realtime_ns);
+  if (release->flags & CLOISTER_RELEASE_NETWORK) {
+    net_settings = (struct net_settings){release->address, release->netmask, release->gateway};
+    net_moved(release->mac);
+  }
+  char hostname[sizeof release->hostname];
+  memcpy(hostname, release->hostname, sizeof hostname);
+  hostname[sizeof hostname - 1] = 0;
+  if (hostname[0]) personality_renamed(hostname);
+  held = false;
+}
+
 static void take_message(void) {
   if (is_args()) {
     args_area[args_length] = 0;
@@ -59,6 +80,10 @@ static void take_message(void) {
     uint32_t signo;
     memcpy(&signo, small, sizeof signo);
     if (signo >= 1 && signo <= SIGNAL_MAX) personality_signal_arrived((int)signo);
+  } else if (header.type == CLOISTER_MSG_HOLD && !header.length) {
+    held = true;
+  } else if (header.type == CLOISTER_MSG_RELEASE && header.length == sizeof(struct cloister_release)) {
+    take_release((const struct cloister_release *)small);
   } else {
     platform_log("control message %u of %u bytes not understood", header.type, header.length);
   }
@@ -100,6 +125,19 @@ uint8_t *control_args(size_t *length, size_t *area) {
   *length = args_length;
   *area = args_area_size;
   return args_complete ? args_area : NULL;
+}
+
+/* Called whenever the console was looked at. What other interrupts announce waits, for a copy as for the original. */
+void control_hold(void) {
+  static bool holding;
+  if (!held || holding) return;
+  holding = true;
+  console_send(CLOISTER_MSG_HELD, NULL, 0);
+  while (held) {
+    wait_for_interrupt();
+    if (__atomic_fetch_and(&pending_interrupts, ~PENDING_CONSOLE, __ATOMIC_SEQ_CST) & PENDING_CONSOLE) console_interrupted();
+  }
+  holding = false;
 }
 
 uint64_t control_input_total(void) { return input_total; }

@@ -16,6 +16,8 @@ void control_opened(void);
 void control_received(const uint8_t *bytes, size_t count);
 /* The body of the ARGS message once it came, with a NUL after it, else NULL; and the whole area it lies in. */
 uint8_t *control_args(size_t *length, size_t *area);
+/* Where the host wants the program to stand still (HOLD): says that it does, and comes back on RELEASE. */
+void control_hold(void);
 /* How many bytes of standard input there are in all, once the host knows; UINT64_MAX until then. */
 uint64_t control_input_total(void);
 

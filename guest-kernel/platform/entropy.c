@@ -45,6 +45,8 @@ static void mix(const uint8_t *bytes, size_t count) {
   for (size_t i = 0; i < count; i++) ((uint8_t *)key)[i % sizeof key] ^= bytes[i];
 }
 
+void entropy_add(const uint8_t *bytes, size_t count) { mix(bytes, count); }
+
 static void seed_from_device(void) {
   unsigned id;
   uint32_t length;

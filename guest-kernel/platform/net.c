@@ -132,3 +132,8 @@ void net_init(void) {
   virtq_kick(&receive);
   net_link.transmit = send_frame;
 }
+
+void net_moved(const uint8_t *mac) {
+  memcpy(net_link.mac, mac, MAC_BYTES);
+  arp_forget();
+}

@@ -12,6 +12,9 @@ void net_init(void);
 /* An interrupt came: takes the frames that arrived. */
 void net_interrupted(void);
 
+/* The machine is plugged in elsewhere, with this card. */
+void net_moved(const uint8_t *mac);
+
 /* Frames since boot, whatever became of them. */
 struct net_counts {
   uint64_t received, sent;

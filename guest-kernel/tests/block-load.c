@@ -7,6 +7,7 @@
 
 #include "block.h"
 #include "string.h"
+#include "traps.h"
 
 #define DEPTH_MAX 32
 #define BYTES_MAX (1u << 20)
@@ -60,6 +61,7 @@ static bool run(const struct load *load, unsigned *done, uint64_t *ns) {
       busy++;
       if (!block_submit(0, request)) return false;
     }
+    if (pending_interrupts) service_interrupts(); /* where the device is always at hand, nobody halts */
     if (busy) block_wait_any(0);
   }
   *done = sent;

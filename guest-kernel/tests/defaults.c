@@ -9,6 +9,7 @@ WEAK void personality_fault(struct program_regs *regs, unsigned vector, uint64_t
 }
 WEAK void personality_signal_arrived(int signo) {}
 WEAK void personality_window_changed(unsigned columns, unsigned rows) {}
+WEAK void personality_renamed(const char *hostname) {}
 WEAK bool personality_signal_pending(void) { return false; }
 WEAK bool personality_input_news(void) { return false; }
 WEAK void personality_packet_arrived(const uint8_t *packet, size_t count) {}

@@ -3,7 +3,15 @@
  * unknown types are skipped, and a channel that broke its framing is closed for good.
  */
 import type { ByteSink } from '../backends/streams.ts'
-import { ARGS_HEADER_SIZE, EXIT_MESSAGE_SIZE, MESSAGE, MESSAGE_HEADER_SIZE } from './abi.ts'
+import {
+  ARGS_HEADER_SIZE,
+  ENTROPY_BYTES,
+  EXIT_MESSAGE_SIZE,
+  MESSAGE,
+  MESSAGE_HEADER_SIZE,
+  RELEASE,
+  RELEASE_FLAG,
+} from './abi.ts'
 
 /** The longest message a guest has reason to send is a log line. */
 const INCOMING_MAX = 4096
@@ -19,6 +27,8 @@ export interface ControlEvents {
   onStarted(): void
   onLog(line: string): void
   onExit(exit: ProgramExit): void
+  /** The program stands still until it is released. */
+  onHeld(): void
   /** The guest does not keep to the protocol. */
   onViolation(what: string): void
 }
@@ -44,6 +54,9 @@ export function createControlParser(events: ControlEvents): ByteSink {
         break
       case MESSAGE.log:
         events.onLog(printable(buffer.subarray(MESSAGE_HEADER_SIZE, filled)))
+        break
+      case MESSAGE.held:
+        events.onHeld()
         break
       case MESSAGE.exit:
         if (payload.byteLength < EXIT_MESSAGE_SIZE) return violate('an exit message cut short')
@@ -127,4 +140,40 @@ export function signalMessage(signo: number): Uint8Array {
   const payload = new Uint8Array(4)
   new DataView(payload.buffer).setUint32(0, signo, true)
   return message(MESSAGE.signal, payload)
+}
+
+export const holdMessage = (): Uint8Array => message(MESSAGE.hold, new Uint8Array(0))
+
+/** Who the guest is when it goes on. */
+export interface Release {
+  /** ENTROPY_BYTES of them, for this guest alone. */
+  readonly entropy: Uint8Array
+  /** The host's, nanoseconds since 1970. */
+  readonly realtimeNs: bigint
+  /** As it was unless said. */
+  readonly hostname?: string
+  readonly network?: { readonly mac: Uint8Array; readonly address: AddressSettings }
+}
+
+/** Four bytes each, as on the wire. */
+export interface AddressSettings {
+  readonly address: Uint8Array
+  readonly netmask: Uint8Array
+  readonly gateway: Uint8Array
+}
+
+export function releaseMessage({ entropy, realtimeNs, hostname = '', network }: Release): Uint8Array {
+  const payload = new Uint8Array(RELEASE.bytes)
+  const view = new DataView(payload.buffer)
+  payload.set(entropy.subarray(0, ENTROPY_BYTES), RELEASE.entropy)
+  view.setBigUint64(RELEASE.realtime, realtimeNs, true)
+  // The last byte stays the NUL.
+  new TextEncoder().encodeInto(hostname, payload.subarray(RELEASE.hostname, RELEASE.bytes - 1))
+  if (network) {
+    const { mac, address } = network
+    view.setUint16(RELEASE.flags, RELEASE_FLAG.network, true)
+    payload.set(mac, RELEASE.mac)
+    for (const field of ['address', 'netmask', 'gateway'] as const) payload.set(address[field], RELEASE[field])
+  }
+  return message(MESSAGE.release, payload)
 }

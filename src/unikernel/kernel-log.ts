@@ -3,7 +3,7 @@
  * log line by line, and the last of it kept for the report of a guest that gave up.
  */
 import type { ByteSink } from '../backends/streams.ts'
-import { createLineSink, type LineSink } from './line-sink.ts'
+import { createLineSink, type LineSink } from '../vmm/line-sink.ts'
 
 const LINES_KEPT = 8
 const REFUSALS_KEPT = 8

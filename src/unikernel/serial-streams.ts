@@ -3,17 +3,18 @@
  * standard input and output. What it says on a virtio console (hvc0) comes out there too; nothing goes in that way.
  */
 import { createFdSink } from '../backends/fd-sink.ts'
+import { openInput } from '../backends/open-input.ts'
 import { createStreamSource } from '../backends/stream-source.ts'
 import type { ByteSink, ByteSource, FdSink } from '../backends/streams.ts'
 import { virtioConsole } from '../devices/virtio-console.ts'
 import type { Stdio } from '../instance/instance.ts'
-import { type GuestStreams, marking, openInput } from './guest-streams.ts'
+import { type GuestStreams, marking } from './guest-streams.ts'
 
 const SIGINT = 2
 /** What a terminal sends for Ctrl-C: ETX. */
 const INTERRUPT_CHARACTER = 0x03
 
-export interface SerialStreams extends Omit<GuestStreams, 'sendArgs'> {
+export interface SerialStreams extends Omit<GuestStreams, 'sendArgs' | 'hold' | 'release' | 'state'> {
   /** What arrives on the serial port; undefined when standard input is not connected. */
   readonly input: ByteSource | undefined
 }

@@ -19,20 +19,24 @@ import type { MachineEnd } from '../machine/exit-handler.ts'
 import { createMachine, type Machine } from '../machine/machine.ts'
 import { sizeThreadPool } from '../machine/thread-pool.ts'
 import { MIB } from '../memory/memory-map.ts'
+import type { Ram } from '../memory/ram.ts'
 import { unikernelPath } from '../paths.ts'
+import type { VirtioDevice } from '../virtio/device.ts'
 import { type Attached, attachDevices } from '../vmm/attach.ts'
 import { askForMemory, guestMemoryUsage } from '../vmm/balloon-requests.ts'
 import { initrdModule } from '../vmm/initrd.ts'
+import { policyMemory } from '../vmm/policy-memory.ts'
+import { securityOfVm } from '../vmm/security.ts'
+import { joinVmmCgroup, type VmmCgroup } from '../vmm/vmm-cgroup.ts'
+import { vmmUsage } from '../vmm/vmm-usage.ts'
 import { MESSAGE_MAX } from './abi.ts'
 import type { ProgramExit } from './control-channel.ts'
 import { describeEnd, describeExit } from './ending.ts'
-import { createGuestStreams } from './guest-streams.ts'
+import { createGuestStreams, type GuestStreams, type InputState } from './guest-streams.ts'
 import { createKernelLog } from './kernel-log.ts'
-import { policyMemory } from './policy-memory.ts'
-import { securityOfUnikernel } from './security.ts'
+import { hasAcpi, hasPit } from './own-kernel.ts'
 import { createSerialStreams } from './serial-streams.ts'
-import { joinVmmCgroup, type VmmCgroup } from './vmm-cgroup.ts'
-import { vmmUsage } from './vmm-usage.ts'
+import type { Resumption } from './snapshot.ts'
 
 /** Kernel, page tables and streams take a few MiB; below this nothing useful fits. */
 const MEMORY_MIN = 16 * MIB
@@ -64,6 +68,9 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
   let streams: ReturnType<typeof openStreams | typeof openSerial> | undefined
   let attached: Attached | undefined
   let reactor: Reactor | undefined
+  let ram: Ram | undefined
+  let guest: GuestStreams | undefined
+  let paused = false
   let programExit: ProgramExit | undefined
   let resolveResult: (result: ExitResult) => void
   const result = new Promise<ExitResult>((resolve) => {
@@ -73,9 +80,10 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
   let killed = false
   let closed = false
 
-  const openStreams = () =>
+  const openStreams = (from?: InputState) =>
     createGuestStreams({
       stdio,
+      ...(from && { from }),
       ...(spec.tty ? { terminal } : {}),
       argsMax: Math.min(MESSAGE_MAX, Math.floor((spec.memoryBytes - MIB) / ARGS_SHARE)),
       onReady: () => {
@@ -136,6 +144,69 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     machine?.stop()
   }
 
+  const openResumption = async (): Promise<Resumption | undefined> => {
+    if (spec.from === undefined) return undefined
+    const { resumeFrom } = await import('./snapshot.ts')
+    return await resumeFrom({ ...spec, from: spec.from })
+  }
+
+  /** Boots it, or has it go on where the other one was. */
+  const startGuest = async (reactor: Reactor, from: Resumption | undefined): Promise<void> => {
+    const context = { reactor, directory, log }
+    attached = from
+      ? await attachDevices(from.spec, { ...context, restored: true, ownFiles: from.ownFiles })
+      : await attachDevices(spec, context)
+    const otherThreads = reactor.threads + (stdio.stdin === undefined ? 0 : 1) + attached.threads
+    // One vCPU hops between the pool's threads too, when there are others.
+    const kind = runner ?? runnerKind(spec.cpus + otherThreads)
+    sizeThreadPool(kind === 'pool' ? spec.cpus : 0, otherThreads)
+    guest = spec.source.kind === 'kernel' ? undefined : openStreams(from?.input)
+    const serial = guest ? undefined : openSerial()
+    const opened = guest ?? serial!
+    streams = opened
+    machine = await createMachine({
+      ...(from ? from.machine : bootConfig(attached.commandLine)),
+      devices: devicesOf(opened, attached),
+      reactor,
+      // A kernel of the user's own talks on the serial port; ours only when something is wrong.
+      serial: {
+        sink: spec.kernel ? kernelLog.overhear(opened.openStdout()) : kernelLog.serial,
+        ...(serial?.input && { source: serial.input }),
+      },
+      runner: kind,
+      onRam(made) {
+        ram = made
+        attached?.onRam?.(made)
+      },
+      trace,
+      log,
+    })
+    if (from) guest?.release(from.release(attached.network))
+    else guest?.sendArgs({ path: spec.program, cwd: spec.cwd, argv: spec.argv, env: spec.env })
+    phases.created = now()
+    void machine.ended.then(conclude)
+    phases.entered = now()
+    if (closed) await machine.close()
+    else if (killed) machine.stop()
+    else machine.start()
+  }
+
+  const bootConfig = (devicesLine: string) => {
+    const { source } = spec
+    const program = source.kind === 'kernel' ? undefined : rootTree(source, log)
+    return {
+      memoryBytes: spec.memoryBytes,
+      kernel: spec.kernel ?? unikernelPath,
+      commandLine: [program ? '' : KERNEL_DEFAULTS, devicesLine, spec.append ?? ''].filter(Boolean).join(' '),
+      modules: program ? [rootModule(program)] : spec.initrd === undefined ? [] : [initrdModule(spec.initrd)],
+      // What is remembered is that of the usual VM, with one.
+      policyMemory: spec.cpus === 1 ? policyMemory() : undefined,
+      cpus: spec.cpus,
+      acpi: hasAcpi(spec),
+      pit: hasPit(spec),
+    }
+  }
+
   return {
     isolation: 'unikernel',
     phases,
@@ -157,45 +228,12 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
       }
       if (detached) joinGroup()
       reactor = new Reactor(onReactorFailed)
-      attached = await attachDevices(spec, { reactor, directory, log })
-      const otherThreads = reactor.threads + (stdio.stdin === undefined ? 0 : 1) + attached.threads
-      // One vCPU hops between the pool's threads too, when there are others.
-      const kind = runner ?? runnerKind(spec.cpus + otherThreads)
-      sizeThreadPool(kind === 'pool' ? spec.cpus : 0, otherThreads)
-      const { source } = spec
-      const program = source.kind === 'kernel' ? undefined : { streams: openStreams(), tree: rootTree(source, log) }
-      const serial = program ? undefined : openSerial()
-      streams = program?.streams ?? serial!
-      machine = await createMachine({
-        memoryBytes: spec.memoryBytes,
-        kernel: spec.kernel ?? unikernelPath,
-        commandLine: [serial ? KERNEL_DEFAULTS : '', attached.commandLine, spec.append ?? ''].filter(Boolean).join(' '),
-        modules: program ? [rootModule(program.tree)] : spec.initrd === undefined ? [] : [initrdModule(spec.initrd)],
-        devices: [streams.device, virtioRng(hostRandom), ...attached.devices],
-        reactor,
-        // A kernel of the user's own talks on the serial port; ours only when something is wrong.
-        serial: {
-          sink: spec.kernel ? kernelLog.overhear(streams.openStdout()) : kernelLog.serial,
-          ...(serial?.input && { source: serial.input }),
-        },
-        // What is remembered is that of the usual VM, with one.
-        policyMemory: spec.cpus === 1 ? policyMemory() : undefined,
-        cpus: spec.cpus,
-        // Our own kernel knows its devices by the command line, and its clock by KVM's.
-        acpi: spec.kernel !== undefined && !/(^|\s)acpi=off(\s|$)/.test(spec.append ?? ''),
-        pit: spec.kernel !== undefined,
-        runner: kind,
-        onRam: attached.onRam,
-        trace,
-        log,
-      })
-      program?.streams.sendArgs({ path: spec.program, cwd: spec.cwd, argv: spec.argv, env: spec.env })
-      phases.created = now()
-      void machine.ended.then(conclude)
-      phases.entered = now()
-      if (closed) await machine.close()
-      else if (killed) machine.stop()
-      else machine.start()
+      const from = await openResumption()
+      try {
+        await startGuest(reactor, from)
+      } finally {
+        from?.close()
+      }
       // Nobody waits for it here: the guest is on its way.
       if (!detached && !closed) joinGroup()
     },
@@ -209,9 +247,23 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
       // What is still being made cannot stand still, and would start all the same.
       if (!machine) throw new UsageError(`Cannot pause unikernel "${spec.name}": it has not started yet.`)
       await machine.pause()
+      paused = true
     },
     async resume() {
+      paused = false
       machine?.resume()
+    },
+    async snapshot(order) {
+      const { snapshotUnikernel } = await import('./snapshot.ts')
+      if (!machine || !ram || !attached || !streams) {
+        throw new UsageError(`Cannot take a snapshot of "${spec.name}": it has not started yet.`)
+      }
+      const ended = Promise.race([result, machine.ended])
+      const devices = devicesOf(streams, attached)
+      return await snapshotUnikernel(
+        { spec, machine, ram, attached, devices, streams: guest, paused: () => paused, ended },
+        order,
+      )
     },
     async setMemory(bytes) {
       askForMemory(spec, attached?.balloon, bytes)
@@ -223,7 +275,7 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
       ...(attached?.balloon && { guestMemory: guestMemoryUsage(attached.balloon) }),
     }),
     describe: () => ({
-      security: securityOfUnikernel({ ...spec, vsock: attached?.describe().vsock !== undefined, group }),
+      security: securityOfVm({ ...spec, vsock: attached?.describe().vsock !== undefined, group }),
       details: {
         kernel: spec.kernel ?? unikernelPath,
         ...attached?.describe(),
@@ -243,6 +295,13 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     },
   }
 }
+
+/** In slot order. */
+const devicesOf = ({ device }: { readonly device: VirtioDevice }, attached: Attached): readonly VirtioDevice[] => [
+  device,
+  virtioRng(hostRandom),
+  ...attached.devices,
+]
 
 const rootModule = (tree: readonly CpioEntry[]): BootModuleSource => ({
   name: 'the root file tree',

@@ -1,9 +1,11 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { ARGS, MESSAGE } from '../../src/unikernel/abi.ts'
+import { ARGS, MESSAGE, MESSAGE_HEADER_SIZE, RELEASE, RELEASE_FLAG } from '../../src/unikernel/abi.ts'
 import {
   argsMessage,
   createControlParser,
+  holdMessage,
+  releaseMessage,
   signalMessage,
   stdinEndMessage,
 } from '../../src/unikernel/control-channel.ts'
@@ -13,6 +15,7 @@ const record = () => {
   const parser = createControlParser({
     onReady: () => void events.push('ready'),
     onStarted: () => void events.push('started'),
+    onHeld: () => void events.push('held'),
     onLog: (line) => void events.push(`log ${line}`),
     onExit: ({ status, signal, reason }) => void events.push(`exit ${status} ${signal} ${reason}`),
     onViolation: (what) => void events.push(`violation ${what}`),
@@ -97,4 +100,42 @@ test('the end of stdin says how many bytes came before it', (t) => {
 
 test('a signal travels as its Linux number', (t) => {
   t.deepEqual([...signalMessage(15)], [...frame(MESSAGE.signal, words(15))])
+})
+
+test('a hold says nothing but that, and its answer is understood', (t) => {
+  t.deepEqual([...holdMessage()], [...words(MESSAGE.hold, 0)])
+  const { events, parser } = record()
+  parser.write(frame(MESSAGE.held, []))
+  t.deepEqual(events, ['held'])
+})
+
+const released = (release: Partial<Parameters<typeof releaseMessage>[0]>) => {
+  const message = releaseMessage({ entropy: new Uint8Array(32).fill(7), realtimeNs: 0n, ...release })
+  const view = new DataView(message.buffer, MESSAGE_HEADER_SIZE)
+  return { message, view, bytes: message.subarray(MESSAGE_HEADER_SIZE) }
+}
+
+test('a release carries random bytes, and a name and an address where there are some', (t) => {
+  const address = {
+    address: Uint8Array.of(10, 0, 0, 2),
+    netmask: Uint8Array.of(255, 0, 0, 0),
+    gateway: Uint8Array.of(10, 0, 0, 1),
+  }
+  const { message, view, bytes } = released({
+    realtimeNs: 5n,
+    hostname: 'copy',
+    network: { mac: Uint8Array.of(2, 1, 2, 3, 4, 5), address },
+  })
+  t.is(message.length, MESSAGE_HEADER_SIZE + RELEASE.bytes)
+  t.deepEqual([...bytes.subarray(0, 33)], [...new Array(32).fill(7), 5])
+  t.is(view.getUint16(RELEASE.flags, true), RELEASE_FLAG.network)
+  t.deepEqual([...bytes.subarray(RELEASE.address, RELEASE.address + 12)], [10, 0, 0, 2, 255, 0, 0, 0, 10, 0, 0, 1])
+  t.is(Buffer.from(bytes.subarray(RELEASE.hostname)).toString().replaceAll('\0', ''), 'copy')
+  t.is(released({}).view.getUint16(RELEASE.flags, true), 0)
+})
+
+test('a name that is too long is cut, and has its end', (t) => {
+  const { bytes } = released({ hostname: 'n'.repeat(200) })
+  t.is(bytes.length, RELEASE.bytes)
+  t.is(bytes.at(-1), 0)
 })
