@@ -2,6 +2,7 @@
 import type { Command } from './command.ts'
 import { bench } from './definitions/bench.ts'
 import { complete, completion, doctor, help, version } from './definitions/host.ts'
+import { cp, exec, top } from './definitions/inside.ts'
 import {
   attach,
   events,
@@ -20,9 +21,20 @@ import {
 import { compare } from './definitions/measure.ts'
 import { networkCreate, networkInspect, networkLs, networkRm } from './definitions/network.ts'
 import { hold, run } from './definitions/run.ts'
+import {
+  clone,
+  snapshotCreate,
+  snapshotInspect,
+  snapshotLs,
+  snapshotRestore,
+  snapshotRm,
+} from './definitions/snapshots.ts'
 
 export const COMMANDS: readonly Command[] = [
   run,
+  exec,
+  cp,
+  top,
   ps,
   inspect,
   logs,
@@ -36,6 +48,12 @@ export const COMMANDS: readonly Command[] = [
   stats,
   events,
   rm,
+  snapshotCreate,
+  snapshotLs,
+  snapshotInspect,
+  snapshotRm,
+  snapshotRestore,
+  clone,
   networkCreate,
   networkLs,
   networkInspect,

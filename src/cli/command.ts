@@ -10,6 +10,9 @@ export type Completes =
   | 'command'
   /** The name of a network on record. */
   | 'network'
+  | 'snapshot'
+  /** Or of an instance that runs. */
+  | 'snapshot or instance'
   /** The name of any instance on record, or of those in one of these states. */
   | 'instance'
   | { readonly instance: readonly InstanceStatus[] }

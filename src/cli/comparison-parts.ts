@@ -1,4 +1,5 @@
 /** One table for each part of a comparison; a column a level. */
+import { nameOf, wallOf } from '../compare/compared.ts'
 import type {
   AttackNotTried,
   CallsOfParty,
@@ -10,6 +11,7 @@ import type {
   MemoryComparison,
   NeighbourComparison,
   NeighbourOutcome,
+  PerLevel,
   Ratio,
   Seen,
   Slope,
@@ -22,8 +24,12 @@ import { renderTable } from './table.ts'
 
 type Levels = Comparison['levels']
 
+const titles = (names: Levels) => names.map(nameOf)
+/** A microVM is measured inside once, however often it is started. */
+const having = (names: Levels, levels: PerLevel<unknown>) => names.filter((name) => levels[name] !== undefined)
+
 const MIB = 2 ** 20
-const ms = (value: number) => value.toFixed(1)
+const ms = (value: number) => value.toFixed(value < 1000 ? 1 : 0)
 const mib = (bytes: number) => (bytes / MIB).toFixed(1)
 const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(1)
 const spread = ({ min, median, p95, max }: Spread) => `${ms(min)} / ${ms(median)} / ${ms(p95 ?? max)}`
@@ -39,24 +45,35 @@ const SPAN_WORDS: Readonly<Record<Span, string>> = {
   whole: 'request to everything gone',
 }
 
+/** As many as have room for a whole spread each. */
+const SPREADS_MOST = 2
+
 export function timeTable({ runs, levels }: TimeComparison, names: Levels): string {
   const [first] = names
+  const wide = names.length <= SPREADS_MOST
   const last = Object.values(levels)[0]?.spansMs.whole?.p95 === undefined ? 'max' : 'p95'
+  const figures = wide ? `min / median / ${last}` : 'median (min)'
   const rows = (Object.keys(SPAN_WORDS) as Span[]).map((span) => [
     SPAN_WORDS[span],
     ...names.map((name) => {
       const measured = levels[name]?.spansMs[span]
-      return measured ? spread(measured) : 'not seen'
+      if (!measured) return 'not seen'
+      return wide ? spread(measured) : `${ms(measured.median)} (${ms(measured.min)})`
     }),
   ])
   const ratios = names.map((name) => {
     const whole = levels[name]?.ratios?.whole
-    return whole ? ratio(whole) : '1'
+    if (!whole) return '1'
+    return wide ? ratio(whole) : whole.median.toFixed(2)
   })
-  const counted = runs === 1 ? '1 run' : `${runs} runs, interleaved`
+  const counted = runs === 1 ? '1 run' : `${runs} runs${wide ? ', interleaved' : ''}`
+  const counts = names.map((name) => levels[name]?.samples.length ?? 0)
+  const fewer = counts.every((count) => count === runs)
+    ? []
+    : [['runs, fewer where one takes long', ...counts.map(String)]]
   return renderTable(
-    [`TIME, ms: min / median / ${last} (${counted})`, ...names],
-    [...rows, [`all of it, ratio to ${first}, pair by pair`, ...ratios]],
+    [`TIME, ms: ${figures} (${counted})`, ...titles(names)],
+    [...rows, [`${wide ? 'all of it, ' : ''}ratio to ${nameOf(first!)}, pair by pair`, ...ratios], ...fewer],
   )
 }
 
@@ -70,39 +87,39 @@ export function memoryTable({ hostNoiseBytes, levels }: MemoryComparison, names:
   const rows = [
     ['private pages', ...further('privateBytes')],
     ['with its share of shared pages', ...further('proportionalBytes')],
-    [`host's own view, which wanders by ${mib(hostNoiseBytes)} alone`, ...further('hostBytes')],
+    [`host's own view (wanders by ${mib(hostNoiseBytes)})`, ...further('hostBytes')],
     ['host processes', ...names.map((name) => String(Math.round(levels[name]?.processesPerInstance ?? 0)))],
-    ['measured with so many at rest', ...names.map((name) => sizes(levels[name]?.points))],
+    ['so many at rest', ...names.map((name) => sizes(levels[name]?.points))],
   ]
-  return renderTable(['MEMORY of one further instance at rest, MiB', ...names], rows)
+  return renderTable(['MEMORY of one further instance at rest, MiB', ...titles(names)], rows)
 }
 
 const sizes = (points: DensityOfLevel['points'] = []) =>
-  points.length === 0 ? '' : `${points[0]!.instances} to ${points.at(-1)!.instances}, at ${points.length} sizes`
+  points.length === 0 ? '' : `${points[0]!.instances} to ${points.at(-1)!.instances}`
 
 const STOPPED_BY: Readonly<Record<DensityOfLevel['stoppedBy'], string>> = {
-  slope: 'the slope was known',
+  slope: 'slope known',
   count: 'enough of them',
-  time: 'it took long enough',
-  memory: 'the reserve was reached',
+  time: 'long enough',
+  memory: 'reserve reached',
 }
 
-export function densityTable({ availableBytes, reserveBytes, levels }: DensityComparison, names: Levels): string {
+export function densityTable({ availableBytes, reserveBytes, levels }: DensityComparison, all: Levels): string {
+  const names = having(all, levels)
   const cells = (words: (level: DensityOfLevel) => string) =>
     names.map((name) => (levels[name] ? words(levels[name]) : ''))
-  const room = `${gib(availableBytes - reserveBytes)} GiB`
-  const basis = (level: DensityOfLevel) => (level.basis === 'host' ? "host's view" : 'processes')
+  const room = gib(availableBytes - reserveBytes)
   return renderTable(
-    ['DENSITY', ...names],
+    ['DENSITY', ...titles(names)],
     [
       ['ran at once, measured', ...cells(({ measured }) => String(measured))],
-      ['no more were started since', ...cells(({ stoppedBy }) => STOPPED_BY[stoppedBy])],
-      ['one more takes, MiB', ...cells((level) => `${slope(level.slope)} (${basis(level)})`)],
+      ['why no more', ...cells(({ stoppedBy }) => STOPPED_BY[stoppedBy])],
+      ['one more takes, MiB', ...cells((level) => slope(level.slope))],
+      ['  as seen by', ...cells(({ basis }) => (basis === 'host' ? 'the host' : 'its processes'))],
       [
-        `would fit in ${room}, extrapolated`,
+        `fit in ${room} of ${gib(availableBytes)} GiB, extrapolated`,
         ...cells(({ fits, fitsLow, fitsHigh }) => `${fits} (${fitsLow} to ${fitsHigh})`),
       ],
-      [`  (${gib(availableBytes)} GiB are available, ${gib(reserveBytes)} stay free)`],
     ],
   )
 }
@@ -116,9 +133,10 @@ const WORKLOAD_WORDS = {
 
 const ns = (value: number) => (value < 100 ? value.toFixed(2) : value.toFixed(0))
 
-export const costTable = ({ workloads }: CostComparison, names: Levels): string =>
-  renderTable(
-    ['RUN COST, ns an operation: median (ratio to the host)', 'host', ...names],
+export function costTable({ workloads }: CostComparison, all: Levels): string {
+  const names = having(all, workloads[0]?.levels ?? {})
+  return renderTable(
+    ['RUN COST, ns: median (ratio to host)', 'host', ...titles(names)],
     workloads.map(({ name, host, levels }) => [
       WORKLOAD_WORDS[name],
       ns(host.ns.median),
@@ -128,25 +146,33 @@ export const costTable = ({ workloads }: CostComparison, names: Levels): string 
       }),
     ]),
   )
+}
 
-const seenWords = (seen: Seen | undefined, expected: string) =>
-  seen ? (seen.asExpected ? `✓ ${seen.text}` : `✗ ${seen.text}, expected ${expected}`) : ''
+const clipped = (text: string, most: number) => (text.length <= most ? text : `${text.slice(0, most - 3)}...`)
+const WORDS_MOST = 42
+/** A cell of three beside each other. */
+const CELL_MOST = 17
 
-export function isolationTable({ findings, systemCalls }: IsolationComparison, names: Levels): string {
+const seenWords = (seen: Seen | undefined, expected: string, short: (text: string) => string) =>
+  seen ? (seen.asExpected ? `✓ ${short(seen.text)}` : `✗ ${seen.text}, expected ${expected}`) : ''
+
+export function isolationTable({ findings, systemCalls }: IsolationComparison, all: Levels): string {
+  const names = having(all, systemCalls)
+  const short = (text: string) => (names.length <= SPREADS_MOST ? text : clipped(text, CELL_MOST))
   const calls = (party: 'program' | 'around', words: (calls: CallsOfParty) => string) =>
     names.map((name) => (systemCalls[name] ? words(systemCalls[name][party]) : ''))
   const seen = ({ traced }: CallsOfParty) => (traced ? String(traced.distinct) : 'not traced')
-  const allowed = ({ allowed, policy }: CallsOfParty) => (allowed === null ? policy : String(allowed))
+  const allowed = ({ allowed, policy }: CallsOfParty) => (allowed === null ? short(policy) : String(allowed))
   const reasons = names.flatMap((name) => {
     const { program, around } = systemCalls[name] ?? {}
     return [program?.notTracedBecause, around?.notTracedBecause].filter((reason) => reason !== undefined)
   })
   const table = renderTable(
-    ['ISOLATION (✓ as expected)', ...names],
+    ['ISOLATION (✓ as expected)', ...titles(names)],
     [
       ...findings.map(({ question, expected, seen }) => [
         question,
-        ...names.map((name) => seenWords(seen[name], expected[name])),
+        ...names.map((name) => seenWords(seen[name], expected[wallOf(name)], short)),
       ]),
       ['host calls that the program may make', ...calls('program', allowed)],
       ['  of which it made under load', ...calls('program', seen)],
@@ -168,14 +194,11 @@ export function neighbourTable({ trials }: NeighbourComparison, names: Levels): 
   const rows = trials.flatMap(({ attack, levels }) =>
     names.flatMap((name) => {
       const outcome = levels[name]
-      return outcome ? [[ATTACK_WORDS[attack], name, ...outcomeCells(outcome)]] : []
+      return outcome ? [[ATTACK_WORDS[attack], wallOf(name), ...outcomeCells(outcome)]] : []
     }),
   )
   return renderTable(['NEIGHBOUR of', 'level', 'during / after', 'host', 'the attacker'], rows)
 }
-
-const clipped = (text: string) => (text.length <= WORDS_MOST ? text : `${text.slice(0, WORDS_MOST - 3)}...`)
-const WORDS_MOST = 42
 
 function outcomeCells(outcome: NeighbourOutcome | AttackNotTried): string[] {
   if (!outcome.tried) return ['not tried', '', outcome.reason]
@@ -186,6 +209,6 @@ function outcomeCells(outcome: NeighbourOutcome | AttackNotTried): string[] {
   return [
     survived ? `${part(rate.during)} / ${part(rate.after)}` : 'NOT ALIVE',
     hostIntact ? 'intact' : 'HURT',
-    `${seen.asExpected ? '✓' : '✗'} ${attacker.exitCode}: ${clipped(told.replace(/^The guest died: /, '') || 'said nothing')}`,
+    `${seen.asExpected ? '✓' : '✗'} ${attacker.exitCode}: ${clipped(told.replace(/^The guest died: /, '') || 'said nothing', WORDS_MOST)}`,
   ]
 }

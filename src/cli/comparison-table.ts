@@ -1,4 +1,5 @@
 /** A comparison as people read it: host facts on top, then one table a part, each of them at most a screen. */
+import { nameOf } from '../compare/compared.ts'
 import type { Comparison, TimeComparison } from '../compare/comparison.ts'
 import { formatDurationMs } from '../duration.ts'
 import { costTable, densityTable, isolationTable, memoryTable, neighbourTable, timeTable } from './comparison-parts.ts'
@@ -28,7 +29,7 @@ export function presentComparison(comparison: Comparison): string {
 
 function outcome({ levels, unavailable, failed = [], time }: Comparison): string {
   const verdict = levels.length === 0 ? ['No level ran.'] : time ? sameness(time, levels) : []
-  const missing = unavailable.map(({ isolation, reason }) => `${isolation} did not run: ${indented(reason)}`)
+  const missing = unavailable.map(({ isolation, reason }) => `${nameOf(isolation)} did not run: ${indented(reason)}`)
   const without = failed.map(({ part, reason }) => `${part} could not be measured: ${indented(reason)}`)
   return [...verdict, ...missing, ...without].join('\n')
 }
@@ -46,7 +47,9 @@ function sameness({ levels, sameOutcome }: TimeComparison, names: Comparison['le
     ? [`Every run of every level printed the same ${outputBytes} bytes and ended with status ${exitCode}.`]
     : [
         'The levels disagree: not every run printed the same bytes and ended with the same status.',
-        ...names.map((name) => `  ${name}: ${levels[name]!.outputBytes} bytes, status ${levels[name]!.exitCode}`),
+        ...names.map(
+          (name) => `  ${nameOf(name)}: ${levels[name]!.outputBytes} bytes, status ${levels[name]!.exitCode}`,
+        ),
       ]
   return [...verdict, ...said(levels, names)]
 }
@@ -54,7 +57,7 @@ function sameness({ levels, sameOutcome }: TimeComparison, names: Comparison['le
 const said = (levels: TimeComparison['levels'], names: Comparison['levels']) =>
   names.flatMap((name) => {
     const errors = levels[name]?.errors
-    return errors === undefined ? [] : [`${name} said: ${indented(errors)}`]
+    return errors === undefined ? [] : [`${nameOf(name)} said: ${indented(errors)}`]
   })
 
 const indented = (lines: string) => lines.replace(/\n\s*/g, '\n  ')

@@ -4,8 +4,13 @@ import { pathFault, UsageError } from '../errors.ts'
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-interface EnvironmentRequest {
+interface EnvironmentRequest extends VariablesRequest {
   readonly name: string
+  /** Of the program's user. */
+  readonly home?: string
+}
+
+interface VariablesRequest {
   readonly variables: readonly string[]
   readonly files: readonly string[]
   /** The caller's own, for `-e K`. */
@@ -13,12 +18,14 @@ interface EnvironmentRequest {
 }
 
 /** @returns `K=V` strings, each K once. */
-export function programEnvironment({ name, variables, files, host = process.env }: EnvironmentRequest): string[] {
-  const environment = new Map([
-    ['PATH', DEFAULT_PATH],
-    ['HOME', '/root'],
-    ['HOSTNAME', name],
-  ])
+export function programEnvironment({ name, home = '/root', ...request }: EnvironmentRequest): string[] {
+  const defaults = [`PATH=${DEFAULT_PATH}`, `HOME=${home}`, `HOSTNAME=${name}`]
+  return [...new Map([...defaults, ...variables(request)].map((entry) => [entry.split('=', 1)[0], entry])).values()]
+}
+
+/** What was asked for, without the defaults. @returns `K=V` strings, each K once @throws UsageError */
+export function variables({ variables, files, host = process.env }: VariablesRequest): string[] {
+  const environment = new Map<string, string>()
   for (const entry of [...files.flatMap(readEnvFile), ...variables]) {
     const equals = entry.indexOf('=')
     const key = equals === -1 ? entry : entry.slice(0, equals)

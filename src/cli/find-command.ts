@@ -14,7 +14,6 @@ const ALIASES: Readonly<Record<string, string>> = {
   delete: 'rm',
   remove: 'rm',
   terminate: 'stop',
-  top: 'stats',
   unpause: 'resume',
   info: 'doctor',
   check: 'doctor',
@@ -23,13 +22,11 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 /** What people who know docker look for, and what there is instead. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  exec: 'An instance runs one program: start another one with "cloister run".',
   image: 'There are no images yet: "cloister run" takes an ELF program, or a directory with --rootfs.',
   images: 'There are no images yet: "cloister run" takes an ELF program, or a directory with --rootfs.',
   pull: 'There are no images yet: "cloister run" takes an ELF program, or a directory with --rootfs.',
   build: 'There are no images yet: "cloister run" takes an ELF program, or a directory with --rootfs.',
-  volume: 'There are no volumes yet: what a program writes is gone when it has ended.',
-  cp: 'Files cannot be copied out yet: let the program write to standard output.',
+  volume: 'There are no named volumes yet: "cloister run -v SRC:DST" shows a directory of the host inside.',
   restart: 'An instance does not start twice: "cloister rm" it and run it again.',
 }
 

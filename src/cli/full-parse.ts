@@ -112,16 +112,12 @@ function missingValue(command: Command, { name, value }: OptionRow): UsageError 
 
 const NO_PORTS =
   'No port of the host leads inside yet: "cloister network create" makes a network on which the host reaches instances.'
-const NO_VOLUMES =
-  'There are no volumes yet: --rootfs DIR is a whole tree, and what the program writes is gone at the end.'
 
 /** What people who know docker try first. */
 const NOT_YET: Readonly<Record<string, string>> = {
   p: NO_PORTS,
   publish: NO_PORTS,
-  v: NO_VOLUMES,
-  volume: NO_VOLUMES,
-  mount: NO_VOLUMES,
+  mount: 'A directory of the host is shown inside by -v SRC:DST[:ro].',
   privileged: 'There is none: what stands between an instance and the host stays.',
   u: 'There are no users to choose from: the program is root inside, behind the walls of its level.',
   user: 'There are no users to choose from: the program is root inside, behind the walls of its level.',

@@ -1,7 +1,7 @@
 /** `run --kernel FILE` without a program: what of the request makes sense then, and what it becomes. */
 import { posix } from 'node:path'
 import { UsageError } from '../errors.ts'
-import type { Source } from '../instance/run-spec.ts'
+import type { Isolation, Source } from '../instance/run-spec.ts'
 import { type ParsedArguments, text } from './command.ts'
 
 /** They are about a program's surroundings. */
@@ -14,7 +14,7 @@ export interface KernelRequest {
 }
 
 /** Undefined when there is a program to run, on whichever kernel. */
-export function kernelRequest(parsed: ParsedArguments): KernelRequest | undefined {
+export function kernelRequest(parsed: ParsedArguments, isolation: Isolation): KernelRequest | undefined {
   const { operands, options } = parsed
   const [kernel, initrd] = [text(parsed, 'kernel'), text(parsed, 'initrd')]
   if (initrd !== undefined && kernel === undefined) {
@@ -23,7 +23,8 @@ export function kernelRequest(parsed: ParsedArguments): KernelRequest | undefine
     })
   }
   if (operands.length > 0 || kernel === undefined) {
-    if (initrd === undefined) return undefined
+    // A microVM's kernel finds our agent beside it.
+    if (initrd === undefined || isolation === 'microvm') return undefined
     throw new UsageError(
       `Cannot use ${initrd} as the initial RAM disk: the program's files are given to the kernel as one.`,
       {

@@ -12,6 +12,7 @@ export const OVERVIEW_EXAMPLES: Command['examples'] = [
 
 const GROUPS: readonly { readonly title: string; readonly names: readonly string[] }[] = [
   { title: 'Run and compare', names: ['run', 'compare', 'bench'] },
+  { title: 'Work inside instances', names: ['exec', 'cp', 'top'] },
   { title: 'Look at instances', names: ['ps', 'logs', 'attach', 'stats', 'inspect', 'events'] },
   { title: 'Networks', names: ['network create', 'network ls', 'network inspect', 'network rm'] },
   { title: 'Steer instances', names: ['stop', 'kill', 'pause', 'resume', 'update', 'wait', 'rm'] },

@@ -12,7 +12,7 @@ const SUFFIX = /:(?:ro|cow|(?:bps|iops)=[^:]*|base=.*)$/s
 export function parseDisks(asked: readonly string[], isolation: Isolation): readonly DiskSpec[] {
   if (asked.length > 0 && isolation === 'container') {
     throw new UsageError(`Cannot attach ${asked[0]} to a container: disks are for virtual machines.`, {
-      hint: '--disk goes with --isolation unikernel.',
+      hint: '--disk goes with --isolation microvm or unikernel.',
     })
   }
   if (asked.length > MOST_DISKS) {

@@ -2,7 +2,7 @@
  * What a RunSpec means to an OCI runtime: the `config.json` of the bundle. One function per part of the document.
  * OCI runtime spec 1.0.2, config.md and config-linux.md.
  */
-import type { RunSpec } from '../instance/run-spec.ts'
+import type { RunSpec, UserSpec } from '../instance/run-spec.ts'
 import { initArguments } from './init.ts'
 import { MASKED_PATHS, type OciMount, READ_ONLY_PATHS, systemMounts } from './mounts.ts'
 import { seccompProfile } from './seccomp.ts'
@@ -86,7 +86,7 @@ export const ociConfig = (spec: RunSpec, facts: BundleFacts) => ({
 
 const processConfig = (spec: RunSpec, { streams, openFilesMax, rlimits, networkNamespace }: BundleFacts) => ({
   terminal: false,
-  user: { uid: 0, gid: 0 },
+  user: ociUser(spec.user),
   args: initArguments(spec, streams),
   env: spec.env,
   cwd: spec.cwd,
@@ -99,6 +99,11 @@ const processConfig = (spec: RunSpec, { streams, openFilesMax, rlimits, networkN
     ...rlimits,
   ],
 })
+
+/** In no other group than its own. Whoever is not root loses its capabilities with the execve. capabilities(7) */
+export const ociUser = ({ uid, gid }: UserSpec = ROOT) => ({ uid, gid, additionalGids: [] })
+
+const ROOT: UserSpec = { uid: 0, gid: 0 }
 
 const capabilitySets = (held: readonly string[]) => ({ bounding: held, effective: held, permitted: held })
 

@@ -1,8 +1,9 @@
 /** What a container cannot be asked for, said before anything is made. */
 import { UsageError } from '../errors.ts'
 import { resolveLinks } from '../image/root-lookup.ts'
-import type { RunSpec } from '../instance/run-spec.ts'
+import type { RunSpec, UserSpec } from '../instance/run-spec.ts'
 import { inMib } from './ending.ts'
+import type { Rootless } from './rootless.ts'
 
 /** The runtime's own first process needs more than 2 MiB before it becomes the program; docker draws the line here too. */
 export const MEMORY_MIN = 6 * 2 ** 20
@@ -34,4 +35,12 @@ export function checkSpec({ name, memoryBytes, cpus, cwd, source }: RunSpec): vo
       hint: 'Copy the program elsewhere.',
     })
   }
+}
+
+/** Of an ordinary user's container. @throws UsageError */
+export function checkUser(name: string, user: UserSpec | undefined, rootless: Rootless | undefined): void {
+  if (rootless?.users !== 'one' || user === undefined || (user.uid === 0 && user.gid === 0)) return
+  throw new UsageError(`Cannot run as user ${user.uid}:${user.gid} in container "${name}": only root exists in it.`, {
+    hint: 'Without root it takes a range of users in /etc/subuid and /etc/subgid, and the package uidmap.',
+  })
 }

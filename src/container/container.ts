@@ -5,12 +5,14 @@
 import { CloisterError, EXIT, HostError, UsageError } from '../errors.ts'
 import { childrenOf, readStatus } from '../host/process-status.ts'
 import { SIGKILL, SIGPIPE, send } from '../host/signals.ts'
+import type { ExecSpec } from '../instance/exec.ts'
 import type { ExitResult, Instance, InstanceDescription, Phases, Stdio, TerminalSize } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
 import type { NamespaceConnection } from '../network/connect.ts'
-import { checkSpec } from './check.ts'
+import { checkSpec, checkUser } from './check.ts'
 import { describeContainer } from './describe.ts'
 import { describeEnd, failureReason } from './ending.ts'
+import { type ContainerExec, execInContainer } from './exec.ts'
 import { checkPlace, containerPlace, endingAt, giveUpPlace, writeBundle } from './place.ts'
 import { findObstacle } from './program.ts'
 import { explainRefusal } from './rootless.ts'
@@ -57,6 +59,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
   let verdict: ExitResult | undefined
   /** Before that a signal would meet the runtime's code, or none. */
   let programStarted = false
+  let paused = false
   let runtimeEnded = false
   let over = false
   let closing: Promise<void> | undefined
@@ -64,6 +67,10 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
   let resolveFinished: (result: ExitResult) => void
   const finished = new Promise<ExitResult>((resolve) => {
     resolveFinished = resolve
+  })
+  let resolveRunning: () => void
+  const running = new Promise<void>((resolve) => {
+    resolveRunning = resolve
   })
 
   function finish(result: ExitResult): void {
@@ -86,6 +93,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
 
   async function startWithSomeRuntime(): Promise<void> {
     checkSpec(spec)
+    checkUser(spec.name, spec.user, rootless)
     const obstacle = findObstacle(spec)
     if (obstacle) return finish(obstacle)
     const warning = checkPlace(spec, place)
@@ -119,6 +127,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     if (report?.error === 0) {
       phases.programStarted = report.startedNs
       programStarted = true
+      resolveRunning()
       for (const signo of earlySignals.splice(0)) signal(signo)
       ended.then(async (status) => {
         runtimeEnded = true
@@ -145,7 +154,10 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     return grouped ? cgroup.processes() : (runtimeProcess?.inside() ?? [])
   }
 
-  const pids = () => [...new Set([...(runtimeProcess?.pids() ?? []), ...inside()])]
+  const execs = new Set<ContainerExec>()
+  let execCount = 0
+  const execPids = () => [...execs].flatMap((one) => one.pids())
+  const pids = () => [...new Set([...(runtimeProcess?.pids() ?? []), ...inside(), ...execPids()])]
 
   /** By its pid here: the oldest child of the container's process 1, which collects no other before it ends. */
   function programPid(): number | undefined {
@@ -178,6 +190,22 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
     cgroup.freezer.thaw()
   }
 
+  async function exec(asked: ExecSpec): Promise<ContainerExec> {
+    checkUser(spec.name, asked.user, rootless)
+    await Promise.race([running, finished])
+    const runtimePid = runtimeProcess?.pids()[1]
+    if (over || verdict || runtimeEnded || runtimePid === undefined || !runtimeUsed) {
+      throw new UsageError(`Cannot run a program in container "${spec.name}": it has ended.`)
+    }
+    if (paused) throw new UsageError(`Cannot run a program in container "${spec.name}": it is paused.`)
+    const isEnding = () => over || verdict !== undefined || programPid() === undefined
+    const ids = { id: runtimeId(spec.name), number: ++execCount, runtimePid, isEnding }
+    const session = execInContainer(spec, asked, { runtime: runtimeUsed, directory, rootless, grouped, ...ids })
+    execs.add(session)
+    void session.wait().finally(() => execs.delete(session))
+    return session
+  }
+
   async function pause(): Promise<void> {
     if (!programStarted) throw new UsageError(`Cannot pause container "${spec.name}": it has not started yet.`)
     if (!grouped) {
@@ -185,11 +213,14 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
         hint: 'Run it with sudo, or choose --isolation unikernel.',
       })
     }
-    if (!over && !verdict) await cgroup.freezer.freeze()
+    if (over || verdict) return
+    paused = true
+    await cgroup.freezer.freeze()
   }
 
   async function resume(): Promise<void> {
     cgroup.freezer.thaw()
+    paused = false
   }
 
   async function setMemory(bytes: number): Promise<void> {
@@ -227,6 +258,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
 
   const wait = () => finished
   const resize = (size: TerminalSize) => terminal?.resize(size)
-  const handles = { phases, pids, start, wait, signal, resize, kill, pause, resume, setMemory, usage, describe, close }
+  const steering = { signal, resize, kill, pause, resume, setMemory, exec }
+  const handles = { phases, pids, start, wait, ...steering, usage, describe, close }
   return { isolation: 'container', ...handles }
 }

@@ -37,10 +37,7 @@ export function describeEnd({ name, program, memoryBytes }: RunSpec, ending: End
     }
   }
   if (started) return { exitCode: Number(status) }
-  if (report && !report.setup) {
-    const { exitCode, words } = refusal(report.error)
-    return { exitCode, report: `Cannot run ${program}: ${words}.` }
-  }
+  if (report && report.of === 'execve') return refusedStart(program, report.error)
   const reason = report ? `its process 1 failed with ${errorName(report.error)}` : failureReason(ending)
   return { exitCode: EXIT.cloisterFailed, report: `Cannot start container "${name}": ${reason}.` }
 }
@@ -54,6 +51,12 @@ function killerOfRuntime({ status, report, launchLog }: Ending): string | undefi
   return status === 1 && report?.error === 0 && /^unshare: /m.test(launchLog) ? 'SIGKILL' : undefined
 }
 
+/** A program that the kernel did not start. */
+export function refusedStart(program: string, error: number): ExitResult {
+  const { exitCode, words } = refusal(error)
+  return { exitCode, report: `Cannot run ${program}: ${words}.` }
+}
+
 /** What a shell makes of a failed execve. execve(2) */
 function refusal(error: number): { exitCode: number; words: string } {
   const { ENOENT, EACCES, ENOEXEC, E2BIG } = constants.errno
@@ -65,7 +68,7 @@ function refusal(error: number): { exitCode: number; words: string } {
   return { exitCode, words: `the kernel refused it with ${errorName(error)}` }
 }
 
-const errorName = (error: number): string => getSystemErrorName(-error)
+export const errorName = (error: number): string => getSystemErrorName(-error)
 
 /** Why the program was never started, in the words of whoever refused. */
 export function failureReason({ runtimeLog, launchLog, status }: Ending): string {

@@ -65,14 +65,14 @@ export function launch(facts: LaunchFacts): ChildProcess {
         ...GUARD,
         ...userNamespaceArguments(rootless),
         builtProgram('launch'),
-        ...[directory, writable, ...runtimeCommand(facts)],
+        ...[directory, writable, ...runCommand(facts)],
       ],
       {
         stdio,
         // A session of its own: the terminal's Ctrl-C reaches us alone, and we pass it on once.
         detached: true,
         cwd: '/',
-        env: { PATH: '/usr/bin:/usr/sbin:/bin:/sbin' },
+        env: HOST_ENVIRONMENT,
       },
     )
   } finally {
@@ -80,18 +80,31 @@ export function launch(facts: LaunchFacts): ChildProcess {
   }
 }
 
+/** Of the host's programs around it. */
+export const HOST_ENVIRONMENT = { PATH: '/usr/bin:/usr/sbin:/bin:/sbin' }
+
 const GUARD = [
   ...['--pdeathsig', 'KILL'],
   ...['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
 ] as const
 
-function runtimeCommand({ runtime: { name, path }, directory, id, rootless, grouped }: LaunchFacts): string[] {
+/** How the runtime is called, whatever it is to do. @param log below the container's directory */
+export function runtimeCall(
+  { runtime: { name, path }, directory, rootless, grouped }: Omit<LaunchFacts, 'memoryBytes' | 'streams'>,
+  log: string,
+): string[] {
   const at = (file: string) => join(directory, file)
-  const global = ['--root', at(FILES.state), '--log', at(FILES.runtimeLog), '--log-format', 'json']
+  const global = ['--root', at(FILES.state), '--log', at(log), '--log-format', 'json']
   // Otherwise runc would try to make groups as root can, and crun some group even when none is asked for.
   if (rootless && name === 'runc') global.push('--rootless', 'true')
   if (name === 'crun' && !grouped) global.push('--cgroup-manager', 'disabled')
+  return [path, ...global]
+}
+
+function runCommand(facts: LaunchFacts): string[] {
+  const { runtime, directory, id } = facts
   // runc removes the control group, and with it the count of memory kills, before it tells us that the program ended.
-  const keep = name === 'runc' ? ['--keep'] : []
-  return [path, ...global, 'run', ...keep, `--preserve-fds=${INIT_DESCRIPTORS}`, '--bundle', directory, id]
+  const keep = runtime.name === 'runc' ? ['--keep'] : []
+  const call = runtimeCall(facts, FILES.runtimeLog)
+  return [...call, 'run', ...keep, `--preserve-fds=${INIT_DESCRIPTORS}`, '--bundle', directory, id]
 }

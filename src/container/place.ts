@@ -10,13 +10,14 @@ import type { RunSpec } from '../instance/run-spec.ts'
 import type { NamespaceConnection } from '../network/connect.ts'
 import { ociConfig } from './bundle.ts'
 import type { Ending } from './ending.ts'
-import { type InitReport, initMount } from './init.ts'
+import { type InitReport, initMounts } from './init.ts'
 import { FILES } from './launch.ts'
 import { nameMounts } from './names.ts'
 import { LAYERS, prepareRoot } from './root.ts'
 import { processLimit, type Rootless, rootlessMode, userNamespaceRefusal } from './rootless.ts'
 import type { Connection } from './streams.ts'
 import { containerCgroup, containerDirectory } from './sweep.ts'
+import { volumeMounts } from './volumes.ts'
 
 export interface ContainerPlace {
   /** The bundle, and everything else of ours. */
@@ -70,8 +71,9 @@ export function writeBundle(
   mkdirSync(directory, { mode: 0o700 })
   const mounts = [
     ...prepareRoot(spec, directory),
-    initMount(),
+    ...initMounts(),
     ...(network ? nameMounts(spec, directory, network) : []),
+    ...volumeMounts(spec),
   ]
   const openFilesMax = Math.min(parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8')), OPEN_FILES_CAP)
   const config = ociConfig(spec, {

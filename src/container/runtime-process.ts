@@ -95,7 +95,7 @@ function endAfter(inside: readonly number[], guard: number): void {
   else setTimeout(endAfter, LOOK_INTERVAL_MS, inside, guard)
 }
 
-function readReport(child: ChildProcess): Promise<InitReport | undefined> {
+export function readReport(child: ChildProcess): Promise<InitReport | undefined> {
   return new Promise((resolve) => {
     const pipe = (child.stdio as readonly unknown[])[REPORT_FD] as Readable | undefined
     let bytes = Buffer.alloc(0)

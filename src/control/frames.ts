@@ -1,5 +1,5 @@
 /**
- * The stream of an attached connection: frames of an 8-byte header and up to 64 KiB. The header is that of docker's
+ * The stream of a connection that asked to attach or to exec: frames of an 8-byte header and up to 64 KiB. The header is that of docker's
  * multiplexed streams (Docker Engine API, "Attach to a container"): the stream in byte 0, the length in bytes 4 to 7,
  * big-endian.
  */
@@ -11,7 +11,18 @@ export const STREAM = {
   stderr: 2,
   /** The last one, from the server: how it ended, or why the connection is given up, as JSON. */
   end: 3,
+  /** The rest is for exec. Client to server, JSON: `{"signo":15}` to the program, `{"cols":80,"rows":24}` of its terminal. */
+  signal: 4,
+  resize: 5,
+  /** Server to client, JSON: `{"bytes":N}` more of standard input may be sent. */
+  window: 6,
 } as const
+
+/**
+ * Of standard input that may be on its way, for exec: a program that reads none must not keep a signal, which comes on the
+ * same connection, from reaching it.
+ */
+export const INPUT_WINDOW = 256 * 1024
 
 export const HEADER_SIZE = 8
 export const FRAME_MAX = 64 * 1024

@@ -6,7 +6,10 @@
  * request is refused, and what is no line costs its connection, never the instance.
  */
 import { UsageError } from '../errors.ts'
-import type { ExitResult, Usage } from '../instance/instance.ts'
+import type { ExecSpec } from '../instance/exec.ts'
+import type { ExitResult, SnapshotFacts, Usage } from '../instance/instance.ts'
+import { parseExec } from './exec-request.ts'
+import { absolutePath, WINDOW_MAX, wholeNumber } from './fields.ts'
 
 export type ControlRequest =
   /** Delivers a Linux signal number to the program. */
@@ -22,12 +25,20 @@ export type ControlRequest =
   /** Another memory limit, or another amount of memory for the guest to live with. */
   | { readonly verb: 'update'; readonly memoryBytes: number }
   | { readonly verb: 'stats' }
+  /** Saves it into a directory, which comes to be; `base`: what differs from the snapshot in that one. */
+  | { readonly verb: 'snapshot'; readonly directory: string; readonly base?: string }
   /** Answered when it has ended and its record says so. */
   | { readonly verb: 'wait' }
   /** Turns the connection into a stream of frames (frames.ts). */
   | { readonly verb: 'attach'; readonly input: boolean }
+  /** Starts a further program in it, and turns the connection into its streams. */
+  | ({ readonly verb: 'exec' } & ExecSpec)
 
 export type Verb = ControlRequest['verb']
+/** The connection asks no more after these. */
+export type StreamVerb = 'attach' | 'exec'
+export type PlainRequest = Exclude<ControlRequest, { verb: StreamVerb }>
+export type RequestOf<V extends Verb> = Extract<ControlRequest, { verb: V }>
 
 export interface StatsAnswer {
   readonly usage: Usage
@@ -45,21 +56,26 @@ export interface Answers {
   resume: object
   update: object
   stats: StatsAnswer
+  snapshot: { readonly snapshot: SnapshotFacts }
   wait: { readonly result: ExitResult }
   attach: object
+  exec: object
 }
 
 export interface Refusal {
   readonly ok: false
-  readonly error: { readonly message: string; readonly hint?: string }
+  /** `exitCode`: with which a command ends for it, where that is not 125. */
+  readonly error: { readonly message: string; readonly hint?: string; readonly exitCode?: number }
 }
 
 export type Reply<V extends Verb = Verb> = ({ readonly ok: true } & Answers[V]) | Refusal
 
-/** Bytes of a request line; the longest there is has less than a hundred. */
-export const REQUEST_MAX = 4096
-const SIGNO_MAX = 64
-const WINDOW_MAX = 0xffff
+/**
+ * Bytes of a request line: arguments and environment of a program are the long ones. Linux takes two MiB of them, and
+ * people a few KiB.
+ */
+export const REQUEST_MAX = 256 * 1024
+export const SIGNO_MAX = 64
 const GRACE_MAX_MS = 24 * 3600 * 1000
 
 /** @throws UsageError */
@@ -70,11 +86,7 @@ export function parseRequest(line: string): ControlRequest {
   } catch {
     throw new UsageError('Cannot read the request: it is not JSON.')
   }
-  const number = (name: string, min: number, max: number): number => {
-    const value = asked[name]
-    if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) return value as number
-    throw new UsageError(`Cannot read the request: "${name}" must be a whole number from ${min} to ${max}.`)
-  }
+  const number = (name: string, min: number, max: number) => wholeNumber(asked, name, min, max)
   switch (asked?.verb) {
     case 'signal':
       return { verb: 'signal', signo: number('signo', 1, SIGNO_MAX) }
@@ -88,6 +100,14 @@ export function parseRequest(line: string): ControlRequest {
       return { verb: 'resize', cols: number('cols', 1, WINDOW_MAX), rows: number('rows', 1, WINDOW_MAX) }
     case 'attach':
       return { verb: 'attach', input: asked.input === true }
+    case 'snapshot':
+      return {
+        verb: 'snapshot',
+        directory: absolutePath(asked, 'directory'),
+        ...(asked.base === undefined ? {} : { base: absolutePath(asked, 'base') }),
+      }
+    case 'exec':
+      return { verb: 'exec', ...parseExec(asked) }
     case 'pause':
     case 'resume':
     case 'stats':

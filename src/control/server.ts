@@ -4,8 +4,8 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { peerOf } from '../../kvm-bindings/ffi.ts'
-import { CloisterError, HostError } from '../errors.ts'
-import { type ControlRequest, parseRequest, REQUEST_MAX } from './protocol.ts'
+import { CloisterError, EXIT, HostError } from '../errors.ts'
+import { type PlainRequest, parseRequest, REQUEST_MAX, type RequestOf, type StreamVerb } from './protocol.ts'
 import { shortSocketPath } from './socket-path.ts'
 
 /** More than that many at a time are told so. */
@@ -19,11 +19,14 @@ const PARTING_MS = 1000
 /** and what a stream had to say so long. */
 const READING_MS = 10_000
 
-/** What is done about a request; `attach` is given the connection. */
+/** What is done about a request; of those that make a stream of the connection, it is given that. */
 export interface Operations {
-  answer(request: Exclude<ControlRequest, { verb: 'attach' }>): Promise<object>
-  /** Refuses by an exception. Bytes already received follow by `socket.unshift`. */
-  attach(request: Extract<ControlRequest, { verb: 'attach' }>): (socket: Socket) => void
+  answer(request: PlainRequest): Promise<object>
+  /**
+   * Refuses by an exception. Bytes already received follow by `socket.unshift`; the peer may have gone meanwhile, and then
+   * the socket is destroyed.
+   */
+  stream(request: RequestOf<StreamVerb>): Promise<(socket: Socket) => void>
 }
 
 export interface ControlServer {
@@ -111,22 +114,23 @@ function converse(socket: Socket, operations: Operations): Conversation {
   let busy = false
   let ending = false
   const refuse = (error: unknown) => {
-    const { message, hint } = error as CloisterError
+    const { message, hint, exitCode } = error as CloisterError
     if (!(error instanceof CloisterError))
       return say(socket, { ok: false, error: { message: `A fault of ours: ${message}` } })
-    say(socket, { ok: false, error: { message, ...(hint === undefined ? {} : { hint }) } })
+    const status = exitCode === EXIT.cloisterFailed ? {} : { exitCode }
+    say(socket, { ok: false, error: { message, ...(hint === undefined ? {} : { hint }), ...status } })
   }
   const handle = async (line: string) => {
     const request = parseRequest(line)
-    if (request.verb !== 'attach') {
+    if (request.verb !== 'attach' && request.verb !== 'exec') {
       say(socket, { ok: true, ...(await operations.answer(request)) })
       return
     }
-    const stream = operations.attach(request)
+    const stream = await operations.stream(request)
     socket.off('data', onData)
     socket.setTimeout(0)
     say(socket, { ok: true })
-    if (pending.length > 0) socket.unshift(pending)
+    if (pending.length > 0 && !socket.destroyed) socket.unshift(pending)
     stream(socket)
   }
   const next = () => {

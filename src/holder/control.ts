@@ -5,7 +5,7 @@ import type { ClaimedInstance } from '../instance/store.ts'
 import { recordDescription } from './description.ts'
 import { hold } from './held.ts'
 
-/** By then a VMM of the foreground has joined its control group (unikernel/vmm-cgroup.ts), which belongs on record. */
+/** By then a VMM of the foreground has joined its control group (vmm/vmm-cgroup.ts), which belongs on record. */
 const SETTLED_MS = 2000
 
 export async function openControl(instance: Instance, claimed: ClaimedInstance, { settledMs = SETTLED_MS } = {}) {

@@ -121,7 +121,6 @@ test('values that make no sense are refused before anything starts', async (t) =
       /Cannot read variables from \/nowhere: there is no such file or directory\.\n {2}--env-file takes/,
     ],
     [['--isolation', 'jail'], /there is no such level/],
-    [['--isolation', 'microvm'], /does not exist yet/],
     [['--trace', 'syscalls'], /only exits can be traced/],
     [['--isolation', 'container', '--trace', 'exits'], /it has none/],
     [['--isolation', 'container', '--kernel', '/vmlinux'], /shares that of the host/],
@@ -135,13 +134,6 @@ test('values that make no sense are refused before anything starts', async (t) =
     t.regex(stderr, message)
     t.true(stderr.trimEnd().split('\n').length <= 3)
   }
-})
-
-test('with a root directory and no level asked for, nothing weaker is chosen: the levels there are get named', async (t) => {
-  const { status, stderr } = await commandLine(t)(['run', '--rootfs', temporaryDirectory(t), '/bin/sh'])
-  t.is(status, 125)
-  t.regex(stderr, /microvm.*does not exist yet/)
-  t.regex(stderr, /--isolation unikernel .*--isolation container/)
 })
 
 test('--debug shows where an error came from', async (t) => {

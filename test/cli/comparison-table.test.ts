@@ -22,7 +22,7 @@ const times = (changes: Partial<TimeComparison> = {}): TimeComparison => ({
 })
 
 const comparison = (changes: Partial<Comparison>): Comparison => ({
-  schema: 'cloister.compare/2',
+  schema: 'cloister.compare/3',
   startedAt: '2026-01-01T00:00:00.000Z',
   tookMs: 61_234,
   host: describeHost([]),
@@ -110,4 +110,85 @@ test('no line is longer than a hundred columns, however much an attacker says', 
   const trial = { attack: 'memoryHog', does: 'takes', levels: { container: outcome, unikernel: outcome } } as const
   const table = presentComparison(comparison({ levels: ['container', 'unikernel'], neighbours: { trials: [trial] } }))
   for (const line of table.split('\n')) t.true(line.length <= 100, line)
+})
+
+const FOUR = ['container', 'unikernel', 'microvm', 'microvm-cold'] as const
+
+/** The same for each of them. */
+const forAll = <L extends string, T>(names: readonly L[], value: T) =>
+  Object.fromEntries(names.map((name) => [name, value])) as Record<L, T>
+
+/** With figures as long as they get. */
+function fourLevels(): Comparison {
+  const inside = FOUR.slice(0, 3)
+  const slow = { count: 5, min: 23_456.7, median: 34_567.8, max: 45_678.9 }
+  const slope = { bytesPerInstance: 99.5 * 2 ** 20, interceptBytes: 0, standardErrorBytes: 2 ** 19 }
+  const points = [1, 2, 4].map((instances) => ({
+    ...{ instances, privateBytes: 1, proportionalBytes: 1, hostBytes: 1, processes: instances },
+  }))
+  const party = { allowed: null, policy: 'no filter on 2 of 3', traced: null }
+  const times = level({ spansMs: { requestToReady: slow, whole: slow }, samples: new Array(5).fill({}) })
+  const ratios = { whole: { min: 99.1, median: 99.2, max: 99.3 } }
+  return comparison({
+    levels: FOUR,
+    time: {
+      runs: 5,
+      sameOutcome: true,
+      levels: {
+        ...forAll(FOUR, { ...times, ratios }),
+        'microvm-cold': { ...times, ratios, samples: new Array(3).fill({}) },
+      },
+    },
+    memory: {
+      hostNoiseBytes: 2 ** 23,
+      levels: forAll(FOUR, {
+        ...{ points, processesPerInstance: 2 },
+        further: { privateBytes: slope, proportionalBytes: slope, hostBytes: slope },
+      }),
+    },
+    density: {
+      ...{ availableBytes: 2 ** 36, reserveBytes: 2 ** 33 },
+      levels: forAll(inside, {
+        ...({ points, measured: 48, stoppedBy: 'memory', basis: 'proportional', slope } as const),
+        ...{ fits: 1234, fitsLow: 1200, fitsHigh: 1300 },
+      }),
+    },
+    cost: {
+      workloads: [
+        {
+          ...({ name: 'cpu', operation: 'computes', sampleMs: 40, host: { samplesNs: [1], ns: slow } } as const),
+          levels: forAll(inside, { samplesNs: [1], ns: slow, ratio: ratios.whole }),
+        },
+      ],
+    },
+    isolation: {
+      findings: [
+        {
+          question: 'processes in sight besides its own',
+          expected: { container: 'few', unikernel: 'none', microvm: 'its own' },
+          seen: forAll(inside, { text: 'own, 6.1.170-cloister', asExpected: true }),
+        },
+      ],
+      systemCalls: forAll(inside, { program: party, around: party }),
+    },
+  })
+}
+
+test('with four levels no line is longer than a hundred columns', (t) => {
+  for (const line of presentComparison(fourLevels()).split('\n')) t.true(line.length <= 100, line)
+})
+
+test('a level that was run fewer times says how often', (t) => {
+  t.regex(presentComparison(fourLevels()), /^runs, fewer where one takes long +5 +5 +5 +3$/m)
+  t.notRegex(
+    presentComparison(comparison({ time: times({ levels: { container: level({ samples: [{}] as never }) } }) })),
+    /fewer/,
+  )
+})
+
+test('a microVM has a column for each way of starting where they differ, and one where they do not', (t) => {
+  const tables = presentComparison(fourLevels()).split('\n\n')
+  const head = (name: string) => tables.find((table) => table.startsWith(name))!.split('\n')[0]!
+  for (const name of ['TIME', 'MEMORY']) t.regex(head(name), /microvm \(warm\) +microvm \(cold\)$/)
+  for (const name of ['DENSITY', 'RUN COST', 'ISOLATION']) t.regex(head(name), /unikernel +microvm \(warm\)$/)
 })

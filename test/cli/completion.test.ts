@@ -9,8 +9,15 @@ const INSTANCES: readonly Candidate[] = [{ word: 'web' }, { word: 'db' }]
 
 const NETWORKS: readonly Candidate[] = [{ word: 'n1' }, { word: 'n2' }]
 
+const SNAPSHOTS: readonly Candidate[] = [{ word: 'ready' }, { word: 'later' }]
+
 const offer = (...words: string[]) =>
-  complete(words, { commands: COMMANDS, instances: () => INSTANCES, networks: () => NETWORKS })
+  complete(words, {
+    commands: COMMANDS,
+    instances: () => INSTANCES,
+    networks: () => NETWORKS,
+    snapshots: () => SNAPSHOTS,
+  })
 const offered = (...words: string[]): string[] => offer(...words).candidates.map(({ word }) => word)
 
 test('the first word is a command, or an option of cloister itself', (t) => {
@@ -32,6 +39,14 @@ test('names of networks are offered where one is wanted', (t) => {
   t.deepEqual(offered('run', '--net', 'n'), ['n1', 'n2'])
   t.deepEqual(offered('run', '--network', 'n2'), ['n2'])
   t.deepEqual(offered('network', 'create', ''), [])
+})
+
+test('names of snapshots are offered where one is wanted, and instances too where either will do', (t) => {
+  t.deepEqual(offered('snapshot', ''), ['create', 'ls', 'inspect', 'rm', 'restore'])
+  t.deepEqual(offered('snapshot', 'rm', 'ready', ''), ['later'])
+  t.deepEqual(offered('snapshot', 'create', '--base', 'r'), ['ready'])
+  t.deepEqual(offered('snapshot', 'create', 'w'), ['web'])
+  t.deepEqual(offered('clone', ''), ['ready', 'later', 'web', 'db'])
 })
 
 test('nothing offers what is hidden', (t) => {

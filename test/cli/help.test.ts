@@ -73,7 +73,6 @@ test('words of other engines lead to ours, and what is not there says what is', 
     ['./prog', /Did you mean "cloister run \.\/prog"/],
     ['start', /Did you mean "cloister run"/],
     ['pull', /no images yet/],
-    ['exec', /runs one program/],
   ] as const) {
     const { status, stderr } = await cloister([word, 'x'])
     t.is(status, 125)

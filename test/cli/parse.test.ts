@@ -76,7 +76,7 @@ test('what follows an option that takes a value is the value, also when it begin
 
 test('what docker has and run has not yet is called that, not unknown', async (t) => {
   for (const [word, hint] of [
-    ['-v', /no volumes/],
+    ['--mount', /-v SRC:DST/],
     ['-p', /No port of the host leads inside yet/],
   ] as const) {
     const error = await t.throwsAsync(fullParse(run, [word, './p']), { instanceOf: UsageError })

@@ -32,7 +32,10 @@ async function saying(t: ExecutionContext, what: string | Buffer): Promise<Insta
 test('an instance that is still booting is waited for', async (t) => {
   const directory = temporaryDirectory(t)
   const connecting = connectControl(recordIn(directory))
-  const server = await serveControl(directory, { answer: async ({ verb }) => ({ did: verb }), attach: () => () => {} })
+  const server = await serveControl(directory, {
+    answer: async ({ verb }) => ({ did: verb }),
+    stream: async () => () => {},
+  })
   const client = await connecting
   t.deepEqual(await client.ask({ verb: 'pause' }), { ok: true, did: 'pause' } as object)
   client.close()
@@ -72,7 +75,7 @@ test('what follows an answer stays in the socket', async (t) => {
 test('a socket that nobody listens on any more, of a living process, is named in the error', async (t) => {
   const directory = join(temporaryDirectory(t), 'd')
   mkdirSync(directory)
-  const server = await serveControl(directory, { answer: async () => ({}), attach: () => () => {} })
+  const server = await serveControl(directory, { answer: async () => ({}), stream: async () => () => {} })
   const client = await connectControl(recordIn(directory))
   rmSync(directory, { recursive: true })
   await server.close()

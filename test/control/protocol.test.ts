@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { parseRequest, REQUEST_MAX } from '../../src/control/protocol.ts'
 import { UsageError } from '../../src/errors.ts'
 
-const VERBS = ['signal', 'stop', 'kill', 'pause', 'resume', 'stats', 'update', 'wait', 'attach']
+const VERBS = ['signal', 'stop', 'kill', 'pause', 'resume', 'stats', 'update', 'wait', 'attach', 'exec', 'snapshot']
 
 /** What may stand in a field: the right thing now and then. */
 const field = fc.oneof(fc.integer({ min: -10, max: 100 }), fc.boolean(), fc.jsonValue())
@@ -15,6 +15,14 @@ const shaped = fc.record(
     removed: field,
     input: field,
     memoryBytes: field,
+    argv: fc.oneof(fc.array(fc.string(), { minLength: 1 }), field),
+    env: fc.oneof(fc.array(fc.string()), field),
+    cwd: fc.oneof(fc.constant('/tmp'), field),
+    directory: fc.oneof(fc.constantFrom('/tmp/one', 'one', '/a\0b'), field),
+    base: fc.oneof(fc.constant('/tmp/two'), field),
+    user: fc.oneof(fc.record({ uid: field, gid: field }), field),
+    tty: fc.oneof(fc.record({ cols: field, rows: field }), field),
+    tool: fc.oneof(fc.constantFrom('copy-in', 'processes'), field),
   },
   { requiredKeys: [] },
 )
@@ -30,7 +38,21 @@ test('whatever JSON arrives is a request with checked fields, or refused by a se
         if (request.verb === 'stop') return Number.isInteger(request.graceMs) && request.graceMs >= 0
         if (request.verb === 'update') return Number.isSafeInteger(request.memoryBytes) && request.memoryBytes > 0
         if (request.verb === 'kill') return typeof request.removed === 'boolean'
+        if (request.verb === 'exec') {
+          const { argv, env, cwd = '/', user = { uid: 0, gid: 0 }, tty = { cols: 1, rows: 1 }, tool } = request
+          return (
+            [...argv, ...env].every((one) => !one.includes('\0')) &&
+            (tool !== undefined || argv[0] !== '') &&
+            cwd.startsWith('/') &&
+            [user.uid, user.gid].every((id) => Number.isSafeInteger(id) && id >= 0 && id < 2 ** 32 - 1) &&
+            [tty.cols, tty.rows].every((size) => Number.isSafeInteger(size) && size > 0 && size < 2 ** 16)
+          )
+        }
         if (request.verb === 'attach') return typeof request.input === 'boolean'
+        if (request.verb === 'snapshot') {
+          const { directory, base = '/' } = request
+          return [directory, base].every((path) => path.startsWith('/') && !path.includes('\0'))
+        }
         return Object.keys(request).length === 1
       } catch (error) {
         return (

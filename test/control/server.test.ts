@@ -24,7 +24,7 @@ async function served(t: ExecutionContext, changes: Partial<Operations> = {}, di
       if (request.verb === 'resume') return await new Promise(() => {})
       return request.verb === 'wait' ? { result: await finished } : { did: request.verb }
     },
-    attach: () => {
+    stream: async () => {
       throw new UsageError('Cannot attach.')
     },
     ...changes,
@@ -178,7 +178,7 @@ test.serial(
 test.serial('an attached connection gets the bytes that came with its request', async (t) => {
   let received = ''
   const { path } = await served(t, {
-    attach: () => (socket) => {
+    stream: async () => (socket) => {
       socket.on('data', (bytes) => {
         received += bytes
         if (received === 'more and more') socket.end('bye')

@@ -176,9 +176,9 @@ test('whoever waits for one that is removed hears that, even if it ends by itsel
   t.is(claim.finished.length, 1)
 })
 
-test('one in the foreground cannot be attached to', (t) => {
+test('one in the foreground cannot be attached to', async (t) => {
   const { operations } = held()
-  t.throws(() => operations.attach({ verb: 'attach', input: true }), { message: /foreground of another command/ })
+  await t.throwsAsync(operations.stream({ verb: 'attach', input: true }), { message: /foreground of another command/ })
 })
 
 test("a record that cannot be written keeps nobody waiting, and the status is still the program's", async (t) => {
@@ -214,4 +214,48 @@ test('an update of memory reaches the instance and is noted; what is refused is 
     claim.notes.filter((note) => note === 'update'),
     ['update'],
   )
+})
+
+const FACTS = { pausedMs: 1, bytes: 4096 }
+const SNAPSHOT = { verb: 'snapshot', directory: '/nowhere/ready' } as const
+
+test('a snapshot is taken into the directory that is named, and noted', async (t) => {
+  const orders: unknown[] = []
+  const { answer, claim } = held({
+    snapshot: async (order) => {
+      orders.push(order)
+      return FACTS
+    },
+  })
+  t.deepEqual(await answer(SNAPSHOT), { snapshot: FACTS })
+  t.deepEqual(await answer({ ...SNAPSHOT, base: '/nowhere/before' }), { snapshot: FACTS })
+  t.deepEqual(orders, [{ directory: '/nowhere/ready' }, { directory: '/nowhere/ready', base: '/nowhere/before' }])
+  t.deepEqual(claim.notes, ['snapshot', 'snapshot'])
+})
+
+test('a pause that comes while it is being saved waits for that, and so does another snapshot', async (t) => {
+  const { opened, open } = gate()
+  let saving = 0
+  const { answer, told } = held({
+    snapshot: async () => {
+      t.is(++saving, 1)
+      await opened
+      saving--
+      return FACTS
+    },
+  })
+  const all = Promise.all([answer(SNAPSHOT), answer(SNAPSHOT), answer({ verb: 'pause' })])
+  await turn()
+  t.deepEqual(told, [])
+  open()
+  await all
+  t.deepEqual(told, ['pause'])
+})
+
+test('what has ended, or is of a level without snapshots, is not saved', async (t) => {
+  const { answer } = held()
+  await t.throwsAsync(answer(SNAPSHOT), { instanceOf: UsageError, message: /containers have none/ })
+  await answer(KILL)
+  await turn()
+  await t.throwsAsync(answer(SNAPSHOT), { instanceOf: UsageError, message: /it has just ended/ })
 })

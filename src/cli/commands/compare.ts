@@ -1,5 +1,6 @@
 /** `cloister compare`: one program at every isolation level, side by side, all of it measured now. */
 import type { CompareOptions } from '../../compare/compare.ts'
+import { COMPARED, type Compared, wallOf } from '../../compare/compared.ts'
 import { type Comparison, PARTS, type Part } from '../../compare/comparison.ts'
 import { EXIT, UsageError } from '../../errors.ts'
 import { resolveSource } from '../../image/source.ts'
@@ -45,15 +46,18 @@ function readOptions(parsed: ParsedArguments): Omit<CompareOptions, 'progress' |
     })
   }
   const levels = parseLevels(text(parsed, 'levels'))
+  const runs = text(parsed, 'runs')
   const root = rootfs === undefined ? {} : { rootfs }
   const operands = rootfs === undefined ? withTerminator(parsed.operands) : parsed.operands
   // A source that one level refuses is refused before anything is measured.
-  for (const isolation of levels) resolveSource({ isolation, operands, ...root, cwd: '/', searchPath: DEFAULT_PATH })
+  for (const isolation of new Set(levels.map(wallOf)))
+    resolveSource({ isolation: isolation as Isolation, operands, ...root, cwd: '/', searchPath: DEFAULT_PATH })
   return {
     runArgs: [...(rootfs === undefined ? [] : ['--rootfs', rootfs]), ...operands],
     levels,
     parts: parseParts(text(parsed, 'only'), flag(parsed, 'quick')),
-    runs: parseWhole(text(parsed, 'runs') ?? DEFAULT_RUNS, { what: 'the number of runs', min: 1, max: MOST_RUNS }),
+    runs: parseWhole(runs ?? DEFAULT_RUNS, { what: 'the number of runs', min: 1, max: MOST_RUNS }),
+    sparing: runs === undefined,
     memoryBytes: parseMemory(text(parsed, 'memory') ?? DEFAULT_MEMORY),
   }
 }
@@ -71,9 +75,10 @@ async function writePage(file: string, comparison: Comparison): Promise<void> {
   printError(`cloister: the page is in ${file}`)
 }
 
-function parseLevels(asked: string | undefined): readonly Isolation[] {
-  if (asked === undefined) return ISOLATION_LEVELS
-  return pick(asked, ISOLATION_LEVELS, 'compare the level', 'levels')
+function parseLevels(asked: string | undefined): readonly Compared[] {
+  if (asked === undefined)
+    return COMPARED.filter((level) => (ISOLATION_LEVELS as readonly string[]).includes(wallOf(level)))
+  return pick(asked, COMPARED, 'compare the level', 'levels')
 }
 
 function parseParts(asked: string | undefined, quick: boolean): readonly Part[] {

@@ -7,6 +7,7 @@ import { COMMANDS } from '../command-table.ts'
 import { complete } from '../completion/candidates.ts'
 import { instanceCandidates } from '../completion/instance-candidates.ts'
 import { networkCandidates } from '../completion/network-candidates.ts'
+import { snapshotCandidates } from '../completion/snapshot-candidates.ts'
 import { print } from '../terminal.ts'
 
 export async function run({ arguments: { operands } }: CommandContext): Promise<number> {
@@ -14,6 +15,7 @@ export async function run({ arguments: { operands } }: CommandContext): Promise<
     commands: COMMANDS,
     instances: instanceCandidates,
     networks: networkCandidates,
+    snapshots: snapshotCandidates,
   })
   const lines = candidates.map(({ word, describe = '' }) => `${word}\t${describe}`)
   if (paths !== undefined) lines.push(`:${paths}`)

@@ -31,11 +31,12 @@ export async function run(context: CommandContext): Promise<number> {
 
 const keyOf = (event: InstanceEvent): string => JSON.stringify(event)
 
-function sayPlainly({ time, type, instance, isolation, exitCode, signal }: InstanceEvent): void {
+function sayPlainly({ time, type, instance, isolation, exitCode, signal, snapshot }: InstanceEvent): void {
   const facts = [
     isolation,
     exitCode === undefined ? undefined : `exit status ${exitCode}`,
     signal === undefined ? undefined : `signal ${signal}`,
+    snapshot,
   ]
   const known = facts.filter((fact) => fact !== undefined)
   print(`${time}  ${type.padEnd(7)} ${instance}${known.length > 0 ? `  (${known.join(', ')})` : ''}`)

@@ -1,11 +1,10 @@
 /** `cloister ps`: the instances on record, and what became of them. */
 import { type InstanceRecord, isLive } from '../../instance/record.ts'
+import { age, oneLine } from '../cells.ts'
 import { type CommandContext, flag } from '../command.ts'
 import { openStore } from '../instances.ts'
 import { renderTable } from '../table.ts'
 import { print } from '../terminal.ts'
-
-const COMMAND_WIDTH = 40
 
 export async function run(context: CommandContext): Promise<number> {
   const { arguments: parsed } = context
@@ -35,22 +34,4 @@ const asJson = ({ name, config, state }: InstanceRecord) => ({
 function asRow({ name, config, state }: InstanceRecord): string[] {
   const status = state.status === 'exited' ? `exited (${state.exitCode})` : state.status
   return [name, config.spec.isolation, status, age(config.createdAt), oneLine(config.spec.argv.join(' '))]
-}
-
-/** Arguments are anybody's bytes: nothing that moves the cursor reaches the terminal. */
-function oneLine(command: string): string {
-  const visible = command.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\u2028\u2029]/gu, '?')
-  return visible.length > COMMAND_WIDTH ? `${visible.slice(0, COMMAND_WIDTH - 3)}...` : visible
-}
-
-function age(since: string, now = Date.now()): string {
-  const seconds = Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
-  for (const [length, unit] of [
-    [86_400, 'd'],
-    [3600, 'h'],
-    [60, 'min'],
-  ] as const) {
-    if (seconds >= 2 * length) return `${Math.floor(seconds / length)} ${unit} ago`
-  }
-  return `${seconds} s ago`
 }

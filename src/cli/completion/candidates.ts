@@ -21,6 +21,7 @@ export interface Surroundings {
   /** Instances on record whose name begins so, only those in one of the states where some are named. */
   readonly instances: (begin: string, states?: readonly string[]) => readonly Candidate[]
   readonly networks?: () => readonly Candidate[]
+  readonly snapshots?: () => readonly Candidate[]
 }
 
 const NOTHING: Offer = { candidates: [] }
@@ -72,6 +73,10 @@ function offerOf(completes: Completes, typed: string, joined: string, surroundin
   if (completes === 'file' || completes === 'directory') return { candidates: [], paths: completes }
   if (completes === 'command') return words(commandNames(surroundings.commands).candidates)
   if (completes === 'network') return words(surroundings.networks?.() ?? [])
+  if (completes === 'snapshot') return words(surroundings.snapshots?.() ?? [])
+  if (completes === 'snapshot or instance') {
+    return words([...(surroundings.snapshots?.() ?? []), ...surroundings.instances(typed, ['running', 'paused'])])
+  }
   if (completes === 'instance') return words(surroundings.instances(typed))
   if ('instance' in completes) return words(surroundings.instances(typed, completes.instance))
   if ('listOf' in completes) {

@@ -220,7 +220,7 @@ export const events: Command = {
     ['cloister events --since 10m', 'what began, ended, crashed in the last ten minutes'],
     ['cloister events -f --json', 'as it happens, for a program to read'],
   ],
-  epilogue: 'Events: create, pause, resume, update, signal, exit, crash, remove.',
+  epilogue: 'Events: create, pause, resume, update, signal, snapshot, exit, crash, remove.',
   stopsAtOperand: false,
   operands: { min: 0, max: Number.POSITIVE_INFINITY, completes: 'instance' },
   load: () => import('../commands/events.ts'),

@@ -1,5 +1,5 @@
 /** The commands that measure. */
-import { ISOLATION_LEVELS } from '../../instance/run-spec.ts'
+import { COMPARED } from '../../compare/compared.ts'
 import { COMMON_OPTIONS, type Command } from '../command.ts'
 import { JSON_OPTION, SOURCE_NOTE } from './shared.ts'
 
@@ -11,8 +11,8 @@ export const compare: Command = {
     {
       name: 'levels',
       value: 'LIST',
-      describe: `Levels to compare: ${ISOLATION_LEVELS.join(',')} (default: all)`,
-      completes: { listOf: ISOLATION_LEVELS },
+      describe: `Levels to compare: ${COMPARED.join(',')} (default: all)`,
+      completes: { listOf: COMPARED },
     },
     {
       name: 'only',
@@ -21,7 +21,11 @@ export const compare: Command = {
       completes: { listOf: ['time', 'memory', 'density', 'cost', 'isolation', 'neighbours'] },
     },
     { name: 'quick', describe: 'The times and what can be seen from inside only: a few seconds' },
-    { name: 'runs', value: 'N', describe: 'Timed runs of each level, interleaved (default 5)' },
+    {
+      name: 'runs',
+      value: 'N',
+      describe: 'Timed runs of each level, interleaved (default 5; fewer, but 3 at least, of one that takes long)',
+    },
     { name: 'rootfs', value: 'DIR', describe: 'Use a directory as the root file system, copy-on-write' },
     { name: 'memory', value: 'SIZE', describe: 'Memory of each instance (default 128M)' },
     { name: 'html', value: 'FILE', describe: 'Write one self-contained page with plots as well' },

@@ -1,6 +1,7 @@
 /** `cloister run`, as the command line knows it. */
 import { ISOLATION_LEVELS } from '../../instance/run-spec.ts'
 import { COMMON_OPTIONS, type Command } from '../command.ts'
+import { USER_OPTION } from './inside.ts'
 import { SOURCE_NOTE } from './shared.ts'
 
 export const run: Command = {
@@ -11,7 +12,7 @@ export const run: Command = {
     {
       name: 'isolation',
       value: 'LEVEL',
-      describe: 'container or unikernel (default for a single program: unikernel)',
+      describe: 'container, unikernel (default for a single program) or microvm (default with --rootfs)',
       completes: ISOLATION_LEVELS,
     },
     { name: 'rootfs', value: 'DIR', describe: 'Use a directory as the root file system, copy-on-write' },
@@ -26,12 +27,22 @@ export const run: Command = {
       describe: 'Working directory inside, there already (default /)',
       completes: 'nothing',
     },
+    USER_OPTION,
     { name: 'memory', value: 'SIZE', describe: 'Guest memory of a VM, limit of a container: 64M, 1G (default 128M)' },
     { name: 'cpus', value: 'N', describe: 'Processors (default 1); a unikernel on our own kernel has one' },
     {
       name: 'timeout',
       value: 'TIME',
       describe: 'End it after this time with status 124: 500ms, 2s, 1m; a bare number is seconds',
+    },
+    {
+      name: 'volume',
+      short: 'v',
+      value: 'SRC:DST[:ro]',
+      many: true,
+      describe:
+        'Show a directory or file of the host inside, at DST; with :ro nothing in it can be changed (containers, microVMs)',
+      completes: 'directory',
     },
     {
       name: 'disk',
@@ -48,8 +59,9 @@ export const run: Command = {
       completes: 'network',
     },
     { name: 'kernel', value: 'FILE', describe: 'Guest kernel to boot instead of ours, bzImage or ELF (VMs)' },
-    { name: 'initrd', value: 'FILE', describe: 'Initial RAM disk for a --kernel that runs without SOURCE (VMs)' },
+    { name: 'initrd', value: 'FILE', describe: 'Initial RAM disk for a --kernel; with SOURCE for a microvm only' },
     { name: 'append', value: 'ARGS', describe: 'Add to the kernel command line (VMs)' },
+    { name: 'cold', describe: 'Boot the kernel of a microvm for real, instead of going on where it has booted once' },
     {
       name: 'trace',
       value: 'exits[:FILE]',
@@ -70,9 +82,11 @@ export const run: Command = {
     ['cloister run /bin/busybox echo hello', 'in a virtual machine of its own'],
     ['cloister run --isolation container /bin/busybox uname -a', 'the same file in a container'],
     ['echo hello | cloister run -i /bin/busybox tr a-z A-Z', 'with standard input'],
-    ['cloister run --rootfs ./root --isolation container /bin/sh', 'a command of a root directory'],
+    ['cloister run -it --rootfs ./root /bin/sh', 'a command of a root directory, under a Linux of its own'],
+    ['cloister run --rootfs ./root --isolation container /bin/sh', 'the same in a container'],
     ['cloister run --timeout 2s --memory 64M ./prog', 'with limits'],
     ['cloister run -d --name web /bin/busybox sleep 600', 'in the background; see ps, logs, stats, stop'],
+    ['cloister run -it -v .:/src -w /src --rootfs ./root make', 'with a directory of the host'],
     ['cloister run --disk data.img --disk base.img:cow ./prog', 'with disks: /dev/vda, and /dev/vdb for a while'],
     ['cloister run --trace exits /bin/busybox true', 'watch the VM exit'],
     ['cloister run --kernel vmlinuz --initrd initrd.img --memory 512M', 'a Linux of yours, on its serial port'],
