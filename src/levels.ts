@@ -38,7 +38,7 @@ const LEVELS: Readonly<Record<Isolation, () => Promise<Level>>> = {
   },
   unikernel: async () => {
     const { createUnikernel } = await import('./unikernel/unikernel.ts')
-    const { sweepVmmCgroup, vmmCrash } = await import('./unikernel/vmm-cgroup.ts')
+    const { sweepVmmCgroup, vmmCrash } = await import('./vmm/vmm-cgroup.ts')
     const { exitNow } = await import('../kvm-bindings/ffi.ts')
     const { openTrace } = await import('./trace-output.ts')
     return {
@@ -53,13 +53,35 @@ const LEVELS: Readonly<Record<Isolation, () => Promise<Level>>> = {
       crash: ({ name, directory, config }) => vmmCrash(name, directory, config.spec.memoryBytes),
       // A VM is a few descriptors and mappings of its VMM process: the host kernel released them with it.
       sweep: sweepVmmCgroup,
-      // process.exit waits for pool threads, and one that some fault left inside a call would never come back.
-      leave: (status) => {
-        process.emit('exit', status)
-        exitNow(status)
-      },
+      leave: (status) => leaveVmm(exitNow, status),
     }
   },
+  microvm: async () => {
+    const { createMicrovm } = await import('./microvm/microvm.ts')
+    const { sweepVmmCgroup, vmmCrash } = await import('./vmm/vmm-cgroup.ts')
+    const { exitNow } = await import('../kvm-bindings/ffi.ts')
+    const { openTrace } = await import('./trace-output.ts')
+    return {
+      create: (spec, { directory, stdio, log, detached = false }) =>
+        createMicrovm(spec, {
+          stdio,
+          directory,
+          detached,
+          log: lines(log),
+          warn: (line) => log.warn(line),
+          ...(spec.trace === undefined ? {} : { trace: openTrace(spec.trace.file) }),
+        }),
+      crash: ({ name, directory, config }) => vmmCrash(name, directory, config.spec.memoryBytes),
+      sweep: sweepVmmCgroup,
+      leave: (status) => leaveVmm(exitNow, status),
+    }
+  },
+}
+
+/** process.exit waits for pool threads, and one that some fault left inside a call would never come back. */
+function leaveVmm(exitNow: (status: number) => void, status: number): void {
+  process.emit('exit', status)
+  exitNow(status)
 }
 
 /** What a guest kernel or a runtime says in passing. */

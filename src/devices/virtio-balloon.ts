@@ -49,7 +49,7 @@ export const virtioBalloon = (options: BalloonOptions): VirtioBalloon => new Bal
 class Balloon implements VirtioBalloon {
   readonly id = VIRTIO_ID.balloon
   readonly name = 'balloon'
-  // Not MUST_TELL_HOST: a page taken back without a word reads as zeros, and that is all.
+  // Not MUST_TELL_HOST: a page taken back without a word holds zeros, or what it held once, and that is all.
   readonly features =
     VIRTIO_BALLOON_F_STATS_VQ |
     VIRTIO_BALLOON_F_DEFLATE_ON_OOM |

@@ -29,8 +29,17 @@ export interface VirtioBlk extends VirtioDevice {
   idle(): Promise<void>
 }
 
+export interface VirtioBlkOptions {
+  /**
+   * A saved driver may find another disk here than it had, of any size: it has not looked at that one yet, and is told
+   * the size of this one.
+   */
+  readonly exchanged?: boolean
+}
+
 /** @param rate how fast requests are taken */
-export const virtioBlk = (disk: Disk, rate?: RateLimit): VirtioBlk => new Block(disk, rate)
+export const virtioBlk = (disk: Disk, rate?: RateLimit, options: VirtioBlkOptions = {}): VirtioBlk =>
+  new Block(disk, rate, options)
 
 /** Copies between guest and page cache, a millisecond or so of them; what is not cached takes no time of ours. */
 const TURN_BYTES = 8 * 2 ** 20
@@ -52,8 +61,12 @@ class Block implements VirtioBlk {
   #host: DeviceHost | undefined
   /** What a driver that is gone asked for must not come after what the next one asks for: that one waits. */
   #leftovers = false
+  readonly #exchanged: boolean
+  /** The driver knows another size. */
+  #resized = false
 
-  constructor(disk: Disk, rate: RateLimit | undefined) {
+  constructor(disk: Disk, rate: RateLimit | undefined, { exchanged = false }: VirtioBlkOptions) {
+    this.#exchanged = exchanged
     this.queues = [
       {
         name: 'requestq',
@@ -80,6 +93,8 @@ class Block implements VirtioBlk {
     this.#negotiated = host.features
     // §5.2.5.2: a driver that cannot flush never has a cache to flush.
     if (!this.#has(VIRTIO_BLK_F_FLUSH)) this.config[WRITEBACK_OFFSET] = 0
+    if (this.#resized) host.configChanged()
+    this.#resized = false
   }
 
   /** `writeback` alone is the driver's to write (§5.2.5.2): 0 makes every write stable before it is answered. */
@@ -123,7 +138,8 @@ class Block implements VirtioBlk {
     const saved = new SavedFields('virtio-blk', state)
     const bytes = saved.integer('bytes', Number.MAX_SAFE_INTEGER)
     const readOnly = saved.boolean('readOnly')
-    if (bytes !== this.#disk.bytes || readOnly !== this.#disk.readOnly)
+    this.#resized = bytes !== this.#disk.bytes
+    if ((this.#resized && !this.#exchanged) || readOnly !== this.#disk.readOnly)
       throw new HostError(`Cannot restore virtio-blk: its disk had ${bytes} bytes, this one has ${this.#disk.bytes}.`)
     this.config[WRITEBACK_OFFSET] = saved.integer('writeback', 1)
   }

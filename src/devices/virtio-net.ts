@@ -29,6 +29,8 @@ export interface NetOptions {
   readonly backend: NetBackend
   /** The card's address, 6 bytes: the only one that it sends from. */
   readonly mac: Uint8Array
+  /** A restored driver is told of it by other means; else it keeps the address that it had. */
+  readonly moved?: boolean
   /** In each direction; what it lets wait in the host, the host may drop. */
   readonly rate?: RateLimit
 }
@@ -57,13 +59,15 @@ class Net implements VirtioNet {
   readonly queues: readonly QueueSpec[]
   readonly #view = new DataView(this.config.buffer)
   readonly #backend: NetBackend
+  readonly #moved: boolean
   #host: DeviceHost | undefined
   #receiver: NetReceiver | undefined
   #transmitter: NetTransmitter | undefined
   /** What the driver takes at present, in feature bits; undefined until it said otherwise than by its features. */
   #guestOffloads: bigint | undefined
 
-  constructor({ backend, mac, rate }: NetOptions) {
+  constructor({ backend, mac, moved = false, rate }: NetOptions) {
+    this.#moved = moved
     this.queues = [
       { name: 'receiveq', maxSize: QUEUE_SIZE, rate },
       { name: 'transmitq', maxSize: QUEUE_SIZE, rate },
@@ -129,12 +133,12 @@ class Net implements VirtioNet {
     }
   }
 
-  /** The guest knows the address and the MTU already, so they come along. */
+  /** The guest knows the address and the MTU already, so they come along, but for a card that was moved. */
   restore(state: Json): void {
     const saved = new SavedFields('virtio-net', state)
     const mac = saved.integers('mac', MAC_BYTES, 0xff)
     if (mac.length !== MAC_BYTES) throw new HostError('Cannot restore virtio-net: its saved address is too short.')
-    this.config.set(mac, CONFIG.mac)
+    if (!this.#moved) this.config.set(mac, CONFIG.mac)
     this.#view.setUint16(CONFIG.mtu, saved.integer('mtu', 0xffff), true)
     this.#guestOffloads = saved.value('guestOffloads') === null ? undefined : saved.u64('guestOffloads')
   }

@@ -7,6 +7,7 @@ import { BugError } from '../errors.ts'
 import { type Chain, scatter } from '../virtio/chain.ts'
 import { type DeviceHost, type DeviceQueue, VIRTIO_ID, type VirtioDevice } from '../virtio/device.ts'
 import { DriverError } from '../virtio/driver-error.ts'
+import { type Json, SavedFields } from '../virtio/saved-state.ts'
 import { VsockAllowance } from './virtio-vsock-allowance.ts'
 import { type ConnectionHost, VsockConnection } from './virtio-vsock-connection.ts'
 import {
@@ -102,12 +103,16 @@ class Vsock implements VirtioDevice, ConnectionHost {
   }
 
   /** Streams do not outlive a snapshot: their other ends are programs of that host, at that time. */
-  save(): null {
-    return null
+  save(): Json {
+    return { streams: this.#connections.size, nextHostPort: this.#nextHostPort % HOST_PORTS }
   }
 
-  restore(): void {
-    this.#transportReset = true
+  /** The driver is told only if it had any: from then on it would take those for lost that are new. */
+  restore(state: Json): void {
+    const saved = new SavedFields('virtio-vsock', state)
+    this.#transportReset = saved.integer('streams', VSOCK_STREAMS_MAX) > 0
+    // The driver may remember for a while the ports of streams that have ended: a new one takes others.
+    this.#nextHostPort = saved.integer('nextHostPort', HOST_PORTS)
   }
 
   // --- what connections ask for ---

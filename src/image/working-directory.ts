@@ -2,16 +2,21 @@
 import { statSync } from 'node:fs'
 import { posix } from 'node:path'
 import { pathFault, UsageError } from '../errors.ts'
-import type { FileSource } from '../instance/run-spec.ts'
+import type { FileSource, VolumeSpec } from '../instance/run-spec.ts'
 import { resolveLinks } from './root-lookup.ts'
 
 /** Mounted by every level whatever the source; nothing runs in /proc or /sys, which have led out of containers. */
 const ALWAYS_THERE = /^\/(dev)?$/
 const KERNEL_DIRECTORIES = /^\/(proc|sys)(\/|$)/
 
-/** @throws UsageError */
-export function checkWorkingDirectory(source: FileSource, cwd: string): void {
+/** @param volumes outer ones first @throws UsageError */
+export function checkWorkingDirectory(source: FileSource, cwd: string, volumes: readonly VolumeSpec[] = []): void {
   if (ALWAYS_THERE.test(cwd)) return
+  const volume = volumes.filter(({ target }) => `${cwd}/`.startsWith(`${target}/`)).at(-1)
+  if (volume) {
+    checkInVolume(volume, cwd)
+    return
+  }
   if (KERNEL_DIRECTORIES.test(cwd)) {
     throw unusable(cwd, 'nothing runs in /proc or /sys', 'Name a directory of the file tree.')
   }
@@ -40,6 +45,14 @@ function checkInRoot(directory: string, cwd: string): void {
   if (!statSync(posix.join(directory, inside)).isDirectory()) {
     throw unusable(cwd, 'it is a file', `Try --workdir ${posix.dirname(inside)}.`)
   }
+}
+
+/** What its links lead to inside is the program's to find out. */
+function checkInVolume({ source, target }: VolumeSpec, cwd: string): void {
+  const path = posix.join(source, cwd.slice(target.length))
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found) throw unusable(cwd, `there is no ${path}`, `Make it: mkdir -p ${path}`)
+  if (!found.isDirectory()) throw unusable(cwd, `${path} is a file`, `Try --workdir ${posix.dirname(cwd)}.`)
 }
 
 const unusable = (cwd: string, reason: string, hint: string): UsageError =>

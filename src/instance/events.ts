@@ -5,7 +5,17 @@
 import { appendFileSync, closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-export const EVENT_TYPES = ['create', 'pause', 'resume', 'update', 'signal', 'exit', 'crash', 'remove'] as const
+export const EVENT_TYPES = [
+  'create',
+  'pause',
+  'resume',
+  'update',
+  'signal',
+  'snapshot',
+  'exit',
+  'crash',
+  'remove',
+] as const
 export type EventType = (typeof EVENT_TYPES)[number]
 
 export interface InstanceEvent {
@@ -17,6 +27,8 @@ export interface InstanceEvent {
   readonly exitCode?: number
   readonly signal?: number
   readonly memoryBytes?: number
+  /** Its name. */
+  readonly snapshot?: string
 }
 
 const FILES = { now: 'events.jsonl', before: 'events.1.jsonl' } as const

@@ -93,6 +93,20 @@ export interface TerminalSize {
   readonly rows: number
 }
 
+export interface SnapshotOrder {
+  /** Comes to be when all of it is there. */
+  readonly directory: string
+  /** The directory of an earlier one: only what has changed since is kept. */
+  readonly base?: string
+}
+
+export interface SnapshotFacts {
+  /** How long the program stood still for it. */
+  readonly pausedMs: number
+  /** Of its files, as they are allocated. */
+  readonly bytes: number
+}
+
 export interface Instance {
   readonly isolation: Isolation
   readonly phases: Phases
@@ -115,12 +129,8 @@ export interface Instance {
   setMemory(bytes: number): Promise<void>
   /** Starts a further program in it; waits for an instance that is still booting. @throws UsageError where it can't */
   exec?(spec: ExecSpec): Promise<ExecSession>
-  /**
-   * Saves all that a restored one needs into this directory, which is there and empty; the instance goes on.
-   * @returns what a restore must know, as plain JSON
-   * @throws UsageError, HostError
-   */
-  snapshot?(directory: string): Promise<Readonly<Record<string, unknown>>>
+  /** Saves all that others need to go on from here; it goes on itself, or stands still if it did. @throws UsageError, HostError */
+  snapshot?(order: SnapshotOrder): Promise<SnapshotFacts>
   /** Of a started instance. */
   usage(): Usage
   /** Of a started instance. */

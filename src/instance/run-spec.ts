@@ -1,6 +1,6 @@
 /** What the user asked to run: the same shape for every isolation level. */
 
-export const ISOLATION_LEVELS = ['container', 'unikernel'] as const
+export const ISOLATION_LEVELS = ['container', 'unikernel', 'microvm'] as const
 export type Isolation = (typeof ISOLATION_LEVELS)[number]
 
 /** Where the program's files come from. */
@@ -82,7 +82,7 @@ export interface RunSpec {
   /** The rest is for VMs only. Disks come up in this order: /dev/vda, /dev/vdb, ... */
   readonly disks?: readonly DiskSpec[]
   readonly kernel?: string
-  /** Goes with a kernel that runs no program of ours. */
+  /** Of a kernel that runs no program of ours, or beside our agent in a microVM. */
   readonly initrd?: string
   readonly append?: string
   /** It goes on where the instance of this snapshot was, instead of starting. The directory of the snapshot. */

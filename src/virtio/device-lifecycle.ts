@@ -273,6 +273,7 @@ export class DeviceLifecycle implements DeviceHost {
     this.reset()
     try {
       this.#restore(saved)
+      this.#line.repeat()
     } catch (error) {
       this.reset()
       if (!(error instanceof DriverError)) throw error

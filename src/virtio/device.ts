@@ -7,7 +7,7 @@ import type { RateLimit } from './rate-limiter.ts'
 import type { Json } from './saved-state.ts'
 
 /** Device identifiers, virtio 1.2 §5. */
-export const VIRTIO_ID = { net: 1, block: 2, console: 3, entropy: 4, balloon: 5, vsock: 19 } as const
+export const VIRTIO_ID = { net: 1, block: 2, console: 3, entropy: 4, balloon: 5, transport9p: 9, vsock: 19 } as const
 
 /** Feature bits that the transport and the queues own, virtio 1.2 §6. */
 export const VIRTIO_F_INDIRECT_DESC = 1n << 28n

@@ -51,4 +51,9 @@ export class InterruptLine {
   set(status: number): void {
     this.#status = status
   }
+
+  /** The edge of what was not acknowledged may have been on its way when it was saved. One too many is nothing to a driver. */
+  repeat(): void {
+    if (this.#status !== 0) this.#options.raise()
+  }
 }

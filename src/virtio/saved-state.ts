@@ -38,11 +38,24 @@ export class SavedFields {
     return value
   }
 
+  text(name: string): string {
+    const value = this.#fields[name]
+    if (typeof value !== 'string') throw this.#wrong(name, 'a text')
+    return value
+  }
+
   /** A 64-bit value, saved as `0x…`. */
   u64(name: string): bigint {
     const value = this.#fields[name]
     if (typeof value !== 'string' || !/^0x[0-9a-f]{1,16}$/.test(value)) throw this.#wrong(name, 'a hexadecimal string')
     return BigInt(value)
+  }
+
+  textOrNull(name: string, maxLength: number): string | null {
+    const value = this.#fields[name]
+    if (value !== null && (typeof value !== 'string' || value.length > maxLength))
+      throw this.#wrong(name, `text of at most ${maxLength} characters, or null`)
+    return value
   }
 
   /** An array with at most `maxLength` elements, each checked by `element`. */

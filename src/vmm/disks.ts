@@ -1,6 +1,5 @@
 /** `--disk`: images and block devices of the host as virtio-blk devices of one VM, in the order they were asked for. */
-import { realpathSync } from 'node:fs'
-import { basename, dirname, join, resolve, sep } from 'node:path'
+import { join } from 'node:path'
 import { type AsyncFiles, openAsyncFiles } from '../backends/disk/async-files.ts'
 import type { Disk } from '../backends/disk/disk.ts'
 import { logFaults } from '../backends/disk/fault-log.ts'
@@ -9,11 +8,15 @@ import { foreignFormat } from '../backends/disk/image-format.ts'
 import { openRawDisk, openThrowAwayDisk } from '../backends/disk/open-disk.ts'
 import { openPersistentDisk } from '../backends/disk/persistent-overlay.ts'
 import { virtioBlk } from '../devices/virtio-blk.ts'
+import { inOwnState } from '../instance/own-state.ts'
 import type { DiskSpec } from '../instance/run-spec.ts'
 import { claimDirectory, stateRoots } from '../instance/state-root.ts'
 import type { AttachContext, Attached } from './attach.ts'
 
-export function attachDisks(specs: readonly DiskSpec[], { reactor, log }: AttachContext): Attached {
+export function attachDisks(
+  specs: readonly DiskSpec[],
+  { reactor, log, exchanged = false, ownFiles = [] }: AttachContext,
+): Attached {
   const files = openAsyncFiles(reactor)
   const disks: Disk[] = []
   const close = () => {
@@ -23,13 +26,15 @@ export function attachDisks(specs: readonly DiskSpec[], { reactor, log }: Attach
   }
   try {
     for (const spec of specs) {
+      if (!ownFiles.includes(spec.path)) refuseOwnState(spec)
       disks.push(logFaults(openDisk(spec, files), spec.path, log))
       noteFormat(spec.base ?? spec.path, log)
     }
     const facts = specs.map((spec, index) => ({ ...spec, bytes: disks[index]!.bytes, engine: files.kind }))
     let closed = false
     return {
-      devices: disks.map((disk, index) => virtioBlk(disk, specs[index]!.rate)),
+      devices: disks.map((disk, index) => virtioBlk(disk, specs[index]!.rate, { exchanged })),
+      disks: specs.map((spec, index) => ({ spec, disk: disks[index]! })),
       commandLine: '',
       threads: files.threads,
       describe: () => ({
@@ -47,7 +52,6 @@ export function attachDisks(specs: readonly DiskSpec[], { reactor, log }: Attach
 }
 
 function openDisk({ path, readOnly, copyOnWrite, base }: DiskSpec, files: AsyncFiles): Disk {
-  for (const file of [path, ...(base ? [base] : [])]) refuseOwnState(file)
   if (base !== undefined) return openPersistentDisk(path, base, files)
   if (!copyOnWrite) return openRawDisk(path, readOnly, files)
   const directory = join(stateRoots().data, 'overlays')
@@ -66,22 +70,10 @@ function noteFormat(path: string, log: (line: string) => void): void {
 }
 
 /** A VM that could write our records could speak for any other. */
-function refuseOwnState(path: string): void {
-  const { run, data } = stateRoots()
-  for (const root of [run, data]) {
-    if (`${real(path)}${sep}`.startsWith(`${real(root)}${sep}`))
+function refuseOwnState(spec: DiskSpec): void {
+  for (const path of [spec.path, ...(spec.base === undefined ? [] : [spec.base])])
+    if (inOwnState(path))
       throw refused(path, 'it is part of what Cloister keeps its own state in', 'Keep images elsewhere.')
-  }
-}
-
-/** What is not there yet would be made in a directory that is. */
-function real(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    const parent = dirname(resolve(path))
-    return parent === resolve(path) ? parent : join(real(parent), basename(path))
-  }
 }
 
 /** As Linux and our guest kernel name them: the 27th is vdaa, but there are not as many slots. */

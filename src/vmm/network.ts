@@ -5,7 +5,7 @@ import { attachTap, type Tap } from '../backends/tap.ts'
 import { type VirtioNet, virtioNet } from '../devices/virtio-net.ts'
 import { type CloisterError, HostError, UsageError } from '../errors.ts'
 import type { NetworkSpec, RateSpec } from '../instance/run-spec.ts'
-import type { AttachContext, Attached } from './attach.ts'
+import type { AttachContext, Attached, NetworkPlace } from './attach.ts'
 
 type Asked = Exclude<NetworkSpec, { kind: 'none' }>
 
@@ -14,9 +14,10 @@ export async function attachNetwork(network: Asked, instance: string, context: A
   return network.kind === 'tap' ? ownTap(network, instance, context) : namedNetwork(network, instance, context)
 }
 
+/** Nobody else can be on that tap: a guest that goes on here keeps the card that it knows. */
 function ownTap({ name, rate }: Asked, instance: string, { reactor, log }: AttachContext): Attached {
   const mac = macOf(instance)
-  const { device, tap } = openCard(name, { mac, rate }, reactor)
+  const { device, tap } = openCard(name, { mac, rate, restored: false }, reactor)
   if (!tap.linkUp) log(`the tap ${name} is down, and so is the machine's link: ip link set ${name} up`)
   return attached(device, tap, { mac, describe: () => ({}), commandLine: '', close: () => {} })
 }
@@ -24,15 +25,16 @@ function ownTap({ name, rate }: Asked, instance: string, { reactor, log }: Attac
 async function namedNetwork(
   { name, rate }: Asked,
   instance: string,
-  { reactor, directory }: AttachContext,
+  { reactor, directory, restored }: AttachContext,
 ): Promise<Attached> {
   // What makes bridges and taps is loaded for them only.
   const { connectVm } = await import('../network/connect.ts')
   const connection = connectVm(name, instance, directory)
   try {
-    const { device, tap } = openCard(connection.tap, { mac: connection.mac, rate }, reactor)
+    const { device, tap } = openCard(connection.tap, { mac: connection.mac, rate, restored }, reactor)
     return attached(device, tap, {
       mac: connection.mac,
+      address: connection.settings,
       commandLine: connection.bootArgument,
       describe: () => connection.describe(),
       close: () => connection.release(),
@@ -45,14 +47,16 @@ async function namedNetwork(
 
 interface Rest {
   readonly mac: string
+  readonly address?: NetworkPlace['address'] | undefined
   readonly commandLine: string
   describe(): Readonly<Record<string, unknown>>
   close(): void
 }
 
-function attached(device: VirtioNet, tap: Tap, { mac, commandLine, describe, close }: Rest): Attached {
+function attached(device: VirtioNet, tap: Tap, { mac, address, commandLine, describe, close }: Rest): Attached {
   return {
     devices: [device],
+    ...(address && { network: { mac: bytesOf(mac), address } }),
     commandLine,
     threads: 0,
     describe: () => ({
@@ -74,12 +78,14 @@ function attached(device: VirtioNet, tap: Tap, { mac, commandLine, describe, clo
 
 function openCard(
   name: string,
-  { mac, rate }: { mac: string; rate: RateSpec | undefined },
+  { mac, rate, restored = false }: { mac: string; rate: RateSpec | undefined; restored: boolean | undefined },
   reactor: Reactor,
 ): { device: VirtioNet; tap: Tap } {
   const tap = openTap(name, reactor)
-  return { tap, device: virtioNet({ backend: tap, mac: Buffer.from(mac.replaceAll(':', ''), 'hex'), rate }) }
+  return { tap, device: virtioNet({ backend: tap, mac: bytesOf(mac), moved: restored, rate }) }
 }
+
+const bytesOf = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex')
 
 function openTap(name: string, reactor: Reactor): Tap {
   try {

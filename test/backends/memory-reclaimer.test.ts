@@ -9,7 +9,7 @@ const PAGE = 4096
 const withRam = (run: (ram: Ram, blocks: () => number) => void, bytes = 16 * MIB) => {
   const ram = allocateRam(bytes)
   try {
-    run(ram, () => fstatSync(ram.memfd).blocks * 512)
+    run(ram, () => fstatSync(ram.memfd!).blocks * 512)
   } finally {
     ram.close()
   }

@@ -382,6 +382,23 @@ test('a device is not restored over a disk of another size (class 32)', (t) => {
   t.throws(() => other.transport.restore(state), { name: 'HostError', message: /32768 bytes/ })
 })
 
+test('a disk that may be exchanged tells a restored driver its new size by a configuration change (§5.2.6)', (t) => {
+  const { driver } = start()
+  const state = JSON.parse(JSON.stringify(driver.transport.save()))
+  const restored = (sectors: number, options = { exchanged: true }) => {
+    const device = virtioBlk(createMemoryDisk({ sectors }), undefined, options)
+    const other = new MmioDriver(device, driver.guarded)
+    other.transport.restore(state)
+    return other
+  }
+  const larger = restored(SECTORS * 3)
+  t.is(larger.read('InterruptStatus') & 2, 2)
+  t.deepEqual([...larger.readConfig(0, 8)], [SECTORS * 3, 0, 0, 0, 0, 0, 0, 0])
+  t.is(restored(SECTORS).read('InterruptStatus') & 2, 0)
+  const readOnly = virtioBlk(createMemoryDisk({ sectors: SECTORS, readOnly: true }), undefined, { exchanged: true })
+  t.throws(() => new MmioDriver(readOnly).transport.restore(state), { name: 'HostError' })
+})
+
 /** Cuts a length into pieces, so that nothing is where a driver usually puts it. */
 const cuts = fc.array(fc.integer({ min: 1, max: 700 }), { maxLength: 12 })
 const cut = (at: number, total: number, sizes: readonly number[], write: boolean): Buffer[] => {

@@ -433,8 +433,20 @@ test('after a restore the driver hears TRANSPORT_RESET, once, and the old stream
   t.not(first, second)
 })
 
-test('an event buffer too small for any event needs a reset', (t) => {
+test('a driver that had no stream hears of no reset after a restore: the next stream is there to stay', (t) => {
   const { driver } = start()
+  const restored = start()
+  const mmio = new MmioDriver(restored.device, driver.mmio.guarded)
+  mmio.transport.restore(JSON.parse(JSON.stringify(driver.mmio.transport.save())))
+  mmio.settle()
+  const events = driver.mmio.queue(EVENT)
+  events.post({ gpa: 0x9000, length: 4, write: true })
+  mmio.kick(EVENT)
+  t.deepEqual(events.takeUsed(), [])
+})
+
+test('an event buffer too small for any event needs a reset', (t) => {
+  const { driver } = open()
   const mmio = new MmioDriver(start().device, driver.mmio.guarded)
   mmio.transport.restore(JSON.parse(JSON.stringify(driver.mmio.transport.save())))
   driver.mmio.queue(EVENT).post({ gpa: 0x9000, length: 3, write: true })

@@ -17,6 +17,8 @@ export interface AsyncFiles {
   preadv(fd: number, vector: AsyncVector, offset: number, done: FileDone): void
   pwritev(fd: number, vector: AsyncVector, offset: number, done: FileDone): void
   fdatasync(fd: number, done: FileDone): void
+  /** The times of a file and the names in a directory too. */
+  fsync(fd: number, done: FileDone): void
   fallocate(fd: number, mode: number, offset: number, length: number, done: FileDone): void
   /** Operations need not begin before this. */
   submit(): void

@@ -5,19 +5,13 @@
 import { EAGAIN, ECANCELED, EIO, EOPNOTSUPP, RWF_NOWAIT } from '../../../kvm-bindings/constants.ts'
 import { preadv2, pwritev } from '../../../kvm-bindings/vector-io.ts'
 import { IoVector } from '../../memory/io-vector.ts'
+import { Patience } from '../patience.ts'
 import { type AsyncFiles, errnoOf, type FileDone } from './async-files.ts'
 import type { DiskDone } from './disk.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 
 /** Larger transfers never keep the main loop: some milliseconds of copying. */
 const QUICK_BYTES = 4 * 2 ** 20
-/**
- * A write into the page cache takes microseconds, unless the host makes writers wait for its disks. After a wait of more
- * than this, writes take the other way for four times as long: the main loop never stands for more than a fifth of its
- * time, and a write that was merely preempted costs little.
- */
-const PATIENCE_MS = 5
-const AVOID_FACTOR = 4
 
 export interface FileIoOptions {
   readonly fd: number
@@ -34,17 +28,17 @@ export class FileIo {
    * on, so that the next fdatasync would promise what is not there. fsync(2)
    */
   flushFault = 0
-  readonly #clock: () => number
+  /** A write into the page cache takes microseconds, unless the host makes writers wait for its disks. */
+  readonly #patience: Patience
   /** For calls that have ended when they return. */
   readonly #quick = new IoVector()
   readonly #idle: IoVector[] = []
   #canAskNotToWait = true
-  #quickWritesFrom = 0
 
-  constructor({ fd, files, clock = () => performance.now() }: FileIoOptions) {
+  constructor({ fd, files, clock }: FileIoOptions) {
     this.fd = fd
     this.files = files
-    this.#clock = clock
+    this.#patience = new Patience(clock)
   }
 
   read(offset: number, segments: readonly Uint8Array[], skip: number, length: number, done: DiskDone): void {
@@ -53,7 +47,7 @@ export class FileIo {
   }
 
   write(offset: number, segments: readonly Uint8Array[], skip: number, length: number, done: DiskDone): void {
-    const quick = length <= QUICK_BYTES && this.#clock() >= this.#quickWritesFrom
+    const quick = length <= QUICK_BYTES && this.#patience.left
     this.#move({ offset, segments, skip, length, done }, quick ? this.#writeNow : undefined, this.#laterWrite)
   }
 
@@ -79,14 +73,8 @@ export class FileIo {
     return -EAGAIN
   }
 
-  readonly #writeNow = (vector: IoVector, at: number): number => {
-    const begun = this.#clock()
-    const result = pwritev(this.fd, vector, at)
-    const ended = this.#clock()
-    const waited = ended - begun
-    if (waited > PATIENCE_MS) this.#quickWritesFrom = ended + AVOID_FACTOR * waited
-    return result
-  }
+  readonly #writeNow = (vector: IoVector, at: number): number =>
+    this.#patience.measure(() => pwritev(this.fd, vector, at))
 
   readonly #laterRead = (vector: IoVector, at: number, end: FileDone): void =>
     this.files.preadv(this.fd, vector, at, end)

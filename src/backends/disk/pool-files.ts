@@ -1,6 +1,7 @@
 /** AsyncFiles by blocking calls on libuv's pool: for hosts that forbid io_uring. */
 import { ECANCELED, EINTR } from '../../../kvm-bindings/constants.ts'
 import { fallocateAsync, fdatasyncAsync } from '../../../kvm-bindings/disk-file.ts'
+import { fsyncAsync } from '../../../kvm-bindings/file-tree.ts'
 import { preadvAsync, pwritevAsync } from '../../../kvm-bindings/vector-io.ts'
 import { IoVector } from '../../memory/io-vector.ts'
 import type { AsyncFiles, AsyncVector, FileDone } from './async-files.ts'
@@ -44,6 +45,7 @@ export function createPoolFiles(): AsyncFiles {
     preadv: (fd, vector, offset, done) => run(fd, done, (end, task) => readAside(task, vector, offset, end)),
     pwritev: (fd, vector, offset, done) => run(fd, done, (end) => pwritevAsync(fd, vector, offset, end)),
     fdatasync: (fd, done) => run(fd, done, (end) => fdatasyncAsync(fd, end)),
+    fsync: (fd, done) => run(fd, done, (end) => fsyncAsync(fd, end)),
     fallocate: (fd, mode, offset, length, done) =>
       run(fd, done, (end) => fallocateAsync(fd, mode, offset, length, end)),
     submit: () => {},

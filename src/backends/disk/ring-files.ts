@@ -62,6 +62,10 @@ class RingFiles implements AsyncFiles {
     this.#add({ opcode: IORING_OP.FSYNC, fd, offset: 0, address: 0, length: 0, flags: IORING_FSYNC_DATASYNC }, done)
   }
 
+  fsync(fd: number, done: FileDone): void {
+    this.#add({ opcode: IORING_OP.FSYNC, fd, offset: 0, address: 0, length: 0 }, done)
+  }
+
   fallocate(fd: number, mode: number, offset: number, length: number, done: FileDone): void {
     // The operation has the length where others have their address, and the mode where they have their length.
     this.#add({ opcode: IORING_OP.FALLOCATE, fd, offset, address: length, length: mode }, done)
