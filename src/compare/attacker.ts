@@ -1,18 +1,19 @@
 /** One bad neighbour at work: what it said, how it ended, what it took at most, and what it left behind. */
+
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PIDS_LIMIT } from '../container/bundle.ts'
 import { identityOf, isAlive, type ProcessIdentity } from '../instance/process-identity.ts'
-import type { Isolation } from '../instance/run-spec.ts'
 import { attackPath } from '../paths.ts'
 import type { AttackRow } from './attacks.ts'
 import { onLines, type RunChild, startRun } from './child.ts'
+import { type Compared, type Wall, wallOf } from './compared.ts'
 import type { NeighbourOutcome } from './comparison.ts'
 import { processMemory, withDescendants } from './process-memory.ts'
 import { instanceArgs, type Session } from './session.ts'
 
-/** For starting, and for what the host needs to end it. */
-const OVERTIME_MS = 5000
+/** For starting, and for what the host needs to end it; a Linux whose kernel mode is emulated takes its time for all. */
+const OVERTIME_MS: Readonly<Record<Wall, number>> = { container: 5000, unikernel: 5000, microvm: 90_000 }
 const LOOK_MS = 200
 /** Our command, the OCI runtime and its like. */
 const PROCESSES_AROUND = 16
@@ -29,11 +30,11 @@ export interface Attacked {
 let named = 0
 
 /** Attacks for so long, and returns when the attacker is gone. */
-export async function attack(level: Isolation, row: AttackRow, ms: number, session: Session): Promise<Attacked> {
+export async function attack(level: Compared, row: AttackRow, ms: number, session: Session): Promise<Attacked> {
   const { memoryBytes, abort } = session
   const name = `compare-${process.pid}-${++named}`
   const args = [
-    ...['--name', name, '--timeout', `${ms + OVERTIME_MS}ms`],
+    ...['--name', name, '--timeout', `${ms + OVERTIME_MS[wallOf(level)]}ms`],
     ...instanceArgs(level, memoryBytes),
     ...[attackPath, ...row.args(ms, memoryBytes)],
   ]

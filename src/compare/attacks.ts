@@ -1,6 +1,7 @@
 /** What a bad neighbour does (rootfs/attack.c), and what must come of it. One row an attack. */
+import { release, version } from 'node:os'
 import { PIDS_LIMIT } from '../container/bundle.ts'
-import type { Isolation } from '../instance/run-spec.ts'
+import type { Wall } from './compared.ts'
 import type { Attack } from './comparison.ts'
 
 export interface AttackRow {
@@ -12,9 +13,9 @@ export interface AttackRow {
   /** It ends at once: to last, it is started again and again. */
   readonly repeated?: true
   /** What becomes of the attacker, or why it is not tried. */
-  readonly expected: Readonly<Record<Isolation, string | { readonly notTried: string }>>
+  readonly expected: Readonly<Record<Wall, string | { readonly notTried: string }>>
   /** Whether the attacker came to the end that it should. */
-  readonly ended: Readonly<Record<Isolation, (exitCode: number, said: string) => boolean>>
+  readonly ended: Readonly<Record<Wall, (exitCode: number, said: string) => boolean>>
 }
 
 const MIB = 2 ** 20
@@ -25,43 +26,61 @@ const OUT_OF_MEMORY = 137
 const REFUSED = 3
 const GUEST_DIED = 125
 
+const all = <T>(value: T): Record<Wall, T> => ({ container: value, unikernel: value, microvm: value })
+
 export const ATTACK_ROWS: readonly AttackRow[] = [
   {
     attack: 'forkBomb',
     does: 'forks as often as it can, and so do its children',
     args: (ms) => ['fork', String(ms)],
-    expected: { container: `${PIDS_LIMIT} processes at most`, unikernel: 'it cannot fork' },
+    expected: {
+      container: `${PIDS_LIMIT} processes at most`,
+      unikernel: 'it cannot fork',
+      microvm: 'all of them in its own machine',
+    },
     ended: {
       container: (_, said) => said.includes('then refused'),
       unikernel: (_, said) => said.includes('then refused'),
+      // That kernel may run out of processes or of memory, or only of time.
+      microvm: () => true,
     },
   },
   {
     attack: 'memoryHog',
     does: 'writes to most of its memory over and over, then takes more than it has',
     args: (ms, memoryBytes) => ['memory', String(ms), String(Math.floor((memoryBytes * HOG_SHARE) / MIB))],
-    expected: { container: 'killed at its limit', unikernel: 'refused at the end of its memory' },
+    expected: {
+      container: 'killed at its limit',
+      unikernel: 'refused at the end of its memory',
+      microvm: 'killed by its own kernel',
+    },
     ended: {
       container: (exitCode) => exitCode === OUT_OF_MEMORY,
       unikernel: (exitCode) => exitCode === REFUSED || exitCode === OUT_OF_MEMORY,
+      microvm: (exitCode) => exitCode === OUT_OF_MEMORY,
     },
   },
   {
     attack: 'cpuHog',
     does: 'computes in as many processes as it may start, up to four',
     args: (ms) => ['cpu', String(ms)],
-    expected: { container: 'held to one processor', unikernel: 'held to one processor' },
-    ended: { container: (exitCode) => exitCode === 0, unikernel: (exitCode) => exitCode === 0 },
+    expected: all('held to one processor'),
+    ended: all((exitCode: number) => exitCode === 0),
   },
   {
     attack: 'kernelCrash',
-    does: 'overwrites the kernel below it, again and again',
-    args: (ms) => ['kernel', String(ms)],
+    does: "brings down the kernel below it, if that is not the host's, again and again",
+    args: (ms) => ['kernel', String(ms), `${release()} ${version()}`],
     repeated: true,
     expected: {
       container: { notTried: "its kernel is the host's, all would fall with it" },
       unikernel: 'its own kernel panics',
+      microvm: 'its own kernel goes down',
     },
-    ended: { container: () => false, unikernel: (exitCode) => exitCode === GUEST_DIED },
+    ended: {
+      container: () => false,
+      unikernel: (exitCode) => exitCode === GUEST_DIED,
+      microvm: (exitCode) => exitCode === GUEST_DIED,
+    },
   },
 ]

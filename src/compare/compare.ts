@@ -5,8 +5,8 @@
  */
 import { setMaxListeners } from 'node:events'
 import { HostError } from '../errors.ts'
-import type { Isolation } from '../instance/run-spec.ts'
 import { withoutPlace } from '../paths.ts'
+import { type Compared, differentInside } from './compared.ts'
 import { type Comparison, type FailedPart, PARTS, type Part, SCHEMA, type UnavailableLevel } from './comparison.ts'
 import { measureCost } from './cost.ts'
 import { hostFacts } from './host-facts.ts'
@@ -21,9 +21,11 @@ import { isRefusal, measureTime } from './time.ts'
 export interface CompareOptions {
   /** The flags and operands of `run` that name what to run: SOURCE and CMD, or `--rootfs DIR` and CMD. */
   readonly runArgs: readonly string[]
-  readonly levels: readonly Isolation[]
+  readonly levels: readonly Compared[]
   readonly parts: readonly Part[]
   readonly runs: number
+  /** A level whose runs take long is run fewer times. */
+  readonly sparing: boolean
   readonly memoryBytes: number
   readonly progress?: Session['progress']
   readonly abort?: AbortSignal
@@ -60,8 +62,9 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
 type Measured = Pick<Comparison, 'failed' | Part>
 
 /** A part that fails is told with its reason, and does not take what was measured before with it. */
-async function measureParts(session: Session, { runArgs, runs, parts }: CompareOptions): Promise<Measured> {
+async function measureParts(session: Session, { runArgs, runs, sparing, parts }: CompareOptions): Promise<Measured> {
   const failed: FailedPart[] = []
+  const inside: Session = { ...session, levels: differentInside(session.levels) }
   const attempt = async (wanted: readonly Part[], measure: () => Promise<Measured>): Promise<Measured> => {
     const asked = wanted.filter((part) => parts.includes(part))
     if (asked.length === 0) return {}
@@ -75,11 +78,11 @@ async function measureParts(session: Session, { runArgs, runs, parts }: CompareO
     }
   }
   const measured: Measured = {
-    ...(await attempt(['time'], async () => ({ time: await measureTime(session, runArgs, runs) }))),
+    ...(await attempt(['time'], async () => ({ time: await measureTime(session, runArgs, { runs, sparing }) }))),
     ...(await attempt(['memory', 'density'], () => measureMemory(session, new Set(parts)))),
-    ...(await attempt(['cost'], async () => ({ cost: await measureCost(session) }))),
-    ...(await attempt(['isolation'], async () => ({ isolation: await measureIsolation(session) }))),
-    ...(await attempt(['neighbours'], async () => ({ neighbours: await measureNeighbours(session) }))),
+    ...(await attempt(['cost'], async () => ({ cost: await measureCost(inside) }))),
+    ...(await attempt(['isolation'], async () => ({ isolation: await measureIsolation(inside) }))),
+    ...(await attempt(['neighbours'], async () => ({ neighbours: await measureNeighbours(inside) }))),
   }
   return failed.length === 0 ? measured : { ...measured, failed }
 }
@@ -91,7 +94,7 @@ const measureIsolation = async (session: Session) => ({
 
 /** One run of each level, which warms the page cache and whose time does not count. */
 async function warmUp(
-  levels: readonly Isolation[],
+  levels: readonly Compared[],
   args: readonly string[],
   abort: AbortSignal,
 ): Promise<UnavailableLevel[]> {

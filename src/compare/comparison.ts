@@ -3,10 +3,10 @@
  * the names; samples stand beside their summaries, so that a reader can draw and judge them. A part that was not asked
  * for is absent, and nothing in here is ever filled in: what could not be measured is null or absent, with a reason.
  */
-import type { Isolation } from '../instance/run-spec.ts'
+import type { Compared, Wall } from './compared.ts'
 import type { HostFacts } from './host-facts.ts'
 
-export const SCHEMA = 'cloister.compare/2'
+export const SCHEMA = 'cloister.compare/3'
 
 /** In the order in which they are measured and shown. */
 export const PARTS = ['time', 'memory', 'density', 'cost', 'isolation', 'neighbours'] as const
@@ -25,7 +25,7 @@ export interface Comparison {
   readonly memoryBytes: number
   readonly parts: readonly Part[]
   /** The levels that ran, in the order asked for; the first is what ratios between levels refer to. */
-  readonly levels: readonly Isolation[]
+  readonly levels: readonly Compared[]
   readonly unavailable: readonly UnavailableLevel[]
   /** Parts that were begun and could not be measured; absent when there are none. */
   readonly failed?: readonly FailedPart[]
@@ -39,7 +39,7 @@ export interface Comparison {
 
 /** A level that did not get as far as the program. */
 export interface UnavailableLevel {
-  readonly isolation: Isolation
+  readonly isolation: Compared
   readonly reason: string
 }
 
@@ -49,7 +49,7 @@ export interface FailedPart {
 }
 
 /** One value a level; a level that could not be measured has none. */
-export type PerLevel<T> = Readonly<Partial<Record<Isolation, T>>>
+export type PerLevel<T> = Readonly<Partial<Record<Compared, T>>>
 
 /** In the unit of the field that holds it. Every figure is one of the measured values (nearest rank). */
 export interface Spread {
@@ -106,7 +106,7 @@ export const SPANS = [
 export type Span = (typeof SPANS)[number]
 
 export interface TimeComparison {
-  /** Counted runs of each level; each level ran once more before, to warm up. */
+  /** Counted runs that were asked for of each level; each ran once more before, to warm up. */
   readonly runs: number
   readonly levels: PerLevel<TimeOfLevel>
   /** Whether every run at every level printed the same bytes and ended with the same status. */
@@ -114,7 +114,10 @@ export interface TimeComparison {
 }
 
 export interface TimeOfLevel {
-  /** In the order they ran: run n of this level was followed by run n of the next one. */
+  /**
+   * In the order they ran: run n of this level was followed by run n of the next one. A level that takes long has fewer
+   * of them, where the number of runs was not named.
+   */
   readonly samples: readonly TimeSample[]
   readonly spansMs: Readonly<Partial<Record<Span, Spread>>>
   /** The same span of the first level divides, run by run; the first level has none. */
@@ -236,8 +239,8 @@ export interface IsolationComparison {
 
 export interface IsolationFinding {
   readonly question: string
-  /** What each level promises. */
-  readonly expected: Readonly<Record<Isolation, string>>
+  /** What each level promises, however it is started. */
+  readonly expected: Readonly<Record<Wall, string>>
   readonly seen: PerLevel<Seen>
 }
 

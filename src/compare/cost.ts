@@ -2,10 +2,11 @@
  * What running costs: the same static program on the host itself and in every level, in turns. It times each kind of
  * work by its own clock and leaves starting out.
  */
+
 import { HostError } from '../errors.ts'
-import type { Isolation } from '../instance/run-spec.ts'
 import { probePath } from '../paths.ts'
 import { onLines, type RunChild, startChild, startRun } from './child.ts'
+import { type Compared, nameOf } from './compared.ts'
 import type { CostComparison, CostOfWorkload } from './comparison.ts'
 import { instanceArgs, type Session } from './session.ts'
 import { ratio, spread } from './statistics.ts'
@@ -23,7 +24,7 @@ const OPERATIONS: Readonly<Record<Workload, string>> = {
 }
 
 const HOST = 'host'
-type Place = Isolation | typeof HOST
+type Place = Compared | typeof HOST
 /** Nanoseconds an operation. */
 type Answer = Readonly<Record<Workload, number>>
 
@@ -62,7 +63,7 @@ async function askProbe(place: Place, { memoryBytes, abort }: Session): Promise<
   const exitCode = await child.ended
   abort.throwIfAborted()
   if (exitCode !== 0 || answer === undefined) {
-    const where = place === HOST ? 'on the host itself' : `in a ${place}`
+    const where = place === HOST ? 'on the host itself' : `in a ${nameOf(place)}`
     throw new HostError(`Cannot measure what running costs ${where}: status ${exitCode}. ${child.errors()}`)
   }
   const told = JSON.parse(answer) as Record<Workload, { readonly operations: number; readonly ns: number }>

@@ -2,8 +2,9 @@
  * More and more resting instances of a level, measured at each size. Where the density is asked for, on and on until
  * the slope is known or a cap is reached; the host always keeps a reserve.
  */
+
 import { availableParallelism, totalmem } from 'node:os'
-import type { Isolation } from '../instance/run-spec.ts'
+import { type Compared, nameOf } from './compared.ts'
 import type { DensityOfLevel, MemoryPoint, Slope } from './comparison.ts'
 import { availableBytes } from './process-memory.ts'
 import { type RestingInstances, restingInstances } from './resting.ts'
@@ -16,6 +17,9 @@ const FIRST_SIZES = [1, 2, 4, 8]
 const STEP = 4
 const COUNT_MOST = 48
 const TIME_MOST_MS = 8000
+/** A level that takes seconds to start shows its slope with the fewest points that have one. */
+const SLOW_MS = 20_000
+const POINTS_OF_SLOW = 3
 /** Known: the slope's standard error is below this part of it, with points enough to tell. */
 const SLOPE_KNOWN = 0.02
 const POINTS_LEAST = 6
@@ -30,10 +34,10 @@ export interface Growth {
   readonly stoppedBy: DensityOfLevel['stoppedBy']
 }
 
-export async function grow(isolation: Isolation, session: Session, untilSlopeKnown: boolean): Promise<Growth> {
-  const resting = restingInstances(isolation, session, availableParallelism())
+export async function grow(level: Compared, session: Session, untilSlopeKnown: boolean): Promise<Growth> {
+  const resting = restingInstances(level, session, availableParallelism())
   try {
-    return await growResting(resting, isolation, session, untilSlopeKnown)
+    return await growResting(resting, level, session, untilSlopeKnown)
   } finally {
     await resting.end()
     session.abort.throwIfAborted()
@@ -42,7 +46,7 @@ export async function grow(isolation: Isolation, session: Session, untilSlopeKno
 
 async function growResting(
   resting: RestingInstances,
-  isolation: Isolation,
+  level: Compared,
   { memoryBytes, progress }: Session,
   untilSlopeKnown: boolean,
 ): Promise<Growth> {
@@ -52,12 +56,14 @@ async function growResting(
     // Each may come to fill its memory, and a little around it.
     const room = availableBytes() - reserveBytes()
     if (room < (size - resting.count) * memoryBytes) return { points, stoppedBy: 'memory' }
-    progress(untilSlopeKnown ? 'density' : 'memory', `${size} x ${isolation} at rest`)
+    progress(untilSlopeKnown ? 'density' : 'memory', `${size} x ${nameOf(level)} at rest`)
     await resting.startMore(size - resting.count)
     points.push(await resting.measure())
+    const tookMs = performance.now() - began
+    if (tookMs > SLOW_MS && points.length >= POINTS_OF_SLOW) return { points, stoppedBy: 'time' }
     if (points.length < POINTS_LEAST) continue
     if (isKnown(slopesOf(points))) return { points, stoppedBy: 'slope' }
-    if (performance.now() - began > TIME_MOST_MS) return { points, stoppedBy: 'time' }
+    if (tookMs > TIME_MOST_MS) return { points, stoppedBy: 'time' }
   }
   return { points, stoppedBy: 'count' }
 }

@@ -1,6 +1,7 @@
 /** What one more instance costs, and how many fit: two readings of the same growth. */
+
 import { HostError } from '../errors.ts'
-import type { Isolation } from '../instance/run-spec.ts'
+import { type Compared, differentInside, nameOf } from './compared.ts'
 import type { DensityComparison, DensityOfLevel, MemoryComparison, MemoryOfLevel, Part } from './comparison.ts'
 import { type Growth, grow, isKnown, reserveBytes, slopesOf } from './growth.ts'
 import { availableBytes } from './process-memory.ts'
@@ -19,13 +20,16 @@ export async function measureMemory(session: Session, parts: ReadonlySet<Part>):
   const hostNoiseBytes = await hostNoise(session.abort)
   const available = availableBytes()
   const reserve = reserveBytes()
-  const memory: Partial<Record<Isolation, MemoryOfLevel>> = {}
-  const density: Partial<Record<Isolation, DensityOfLevel>> = {}
+  const forDensity = differentInside(session.levels)
+  const memory: Partial<Record<Compared, MemoryOfLevel>> = {}
+  const density: Partial<Record<Compared, DensityOfLevel>> = {}
   for (const level of session.levels) {
-    const growth = await grow(level, session, parts.has('density'))
+    const dense = parts.has('density') && forDensity.includes(level)
+    if (!dense && !parts.has('memory')) continue
+    const growth = await grow(level, session, dense)
     if (growth.points.length < 2) throw notEnough(level, session.memoryBytes, reserve)
     memory[level] = memoryOfLevel(growth)
-    density[level] = densityOfLevel(growth, available - reserve)
+    if (dense) density[level] = densityOfLevel(growth, available - reserve)
   }
   return {
     ...(parts.has('memory') ? { memory: { hostNoiseBytes, levels: memory } } : {}),
@@ -33,9 +37,9 @@ export async function measureMemory(session: Session, parts: ReadonlySet<Part>):
   }
 }
 
-const notEnough = (level: Isolation, memoryBytes: number, reserve: number) =>
+const notEnough = (level: Compared, memoryBytes: number, reserve: number) =>
   new HostError(
-    `Cannot start two instances of a ${level} of ${mib(memoryBytes)} MiB to measure them: ` +
+    `Cannot start two instances of a ${nameOf(level)} of ${mib(memoryBytes)} MiB to measure them: ` +
       `the host would keep less than ${mib(reserve)} MiB.`,
     { hint: 'Free some memory, give each less with --memory, or leave the memory out with --only.' },
   )

@@ -1,13 +1,14 @@
 /** The one who only wants to work: the probe's `work`, which reports every 100 ms how much it got done. */
+
 import { HostError } from '../errors.ts'
-import type { Isolation } from '../instance/run-spec.ts'
 import { probePath } from '../paths.ts'
 import { onLines, startRun } from './child.ts'
+import { type Compared, nameOf } from './compared.ts'
 import type { RateSample } from './comparison.ts'
 import { instanceArgs, type Session } from './session.ts'
 
 const INTERVAL_MS = 100
-const START_LIMIT_MS = 30_000
+const START_LIMIT_MS = 90_000
 
 export interface Neighbour {
   readonly samples: readonly RateSample[]
@@ -19,7 +20,7 @@ export interface Neighbour {
 }
 
 /** @throws HostError when it does not come to work */
-export async function startNeighbour(level: Isolation, { memoryBytes, abort }: Session): Promise<Neighbour> {
+export async function startNeighbour(level: Compared, { memoryBytes, abort }: Session): Promise<Neighbour> {
   const args = [...instanceArgs(level, memoryBytes), probePath, 'work', String(INTERVAL_MS)]
   const child = startRun(args, { stdin: 'ignore', abort })
   const samples: RateSample[] = []
@@ -50,7 +51,7 @@ export async function startNeighbour(level: Isolation, { memoryBytes, abort }: S
   if (!(await reports(START_LIMIT_MS))) {
     await child.end()
     abort.throwIfAborted()
-    throw new HostError(`Cannot watch a neighbour of level ${level}: it does not get to work. ${child.errors()}`)
+    throw new HostError(`Cannot watch a neighbour in a ${nameOf(level)}: it does not get to work. ${child.errors()}`)
   }
   return { samples, now, reports, end: () => child.end() }
 }

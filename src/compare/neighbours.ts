@@ -1,11 +1,12 @@
 /**
  * What a bad neighbour does to a good one of the same level: its rate of work before, during and after each attack.
  */
+
 import { availableParallelism } from 'node:os'
 import { HostError } from '../errors.ts'
-import type { Isolation } from '../instance/run-spec.ts'
 import { attack } from './attacker.ts'
 import { ATTACK_ROWS, type AttackRow } from './attacks.ts'
+import { type Compared, nameOf, wallOf } from './compared.ts'
 import type { AttackNotTried, NeighbourComparison, NeighbourOutcome, RateSample } from './comparison.ts'
 import { reserveBytes } from './growth.ts'
 import { startNeighbour } from './neighbour.ts'
@@ -31,9 +32,9 @@ export async function measureNeighbours(session: Session): Promise<NeighbourComp
       hint: 'Give each instance less with --memory, or leave the neighbours out with --only.',
     })
   }
-  const trials: { row: AttackRow; levels: Partial<Record<Isolation, NeighbourOutcome | AttackNotTried>> }[] = []
+  const trials: { row: AttackRow; levels: Partial<Record<Compared, NeighbourOutcome | AttackNotTried>> }[] = []
   for (const row of ATTACK_ROWS) {
-    const levels: Partial<Record<Isolation, NeighbourOutcome | AttackNotTried>> = {}
+    const levels: Partial<Record<Compared, NeighbourOutcome | AttackNotTried>> = {}
     for (const level of session.levels) levels[level] = await tryAttack(level, row, session)
     trials.push({ row, levels })
   }
@@ -41,13 +42,13 @@ export async function measureNeighbours(session: Session): Promise<NeighbourComp
 }
 
 async function tryAttack(
-  level: Isolation,
+  level: Compared,
   row: AttackRow,
   session: Session,
 ): Promise<NeighbourOutcome | AttackNotTried> {
-  const expected = row.expected[level]
+  const expected = row.expected[wallOf(level)]
   if (typeof expected !== 'string') return { tried: false, reason: expected.notTried }
-  session.progress('neighbours', `${row.attack} beside a ${level}`)
+  session.progress('neighbours', `${row.attack} beside a ${nameOf(level)}`)
   const neighbour = await startNeighbour(level, session)
   try {
     await pause(BEFORE_MS, session.abort)
@@ -57,7 +58,7 @@ async function tryAttack(
     await pause(AFTER_MS, session.abort)
     const survived = await neighbour.reports(SILENCE_MS)
     const rate = ratesOf(neighbour.samples, attackFromMs, attackToMs)
-    const ended = row.ended[level](attacker.exitCode, attacker.said)
+    const ended = row.ended[wallOf(level)](attacker.exitCode, attacker.said)
     const unharmed = survived && contained && keptItsShare(rate)
     return {
       tried: true,

@@ -1,14 +1,16 @@
 /** Instances that do nothing: the probe says `ready` and waits for the end of its input, which comes with ours. */
+
 import { HostError } from '../errors.ts'
-import type { Isolation } from '../instance/run-spec.ts'
 import { probePath } from '../paths.ts'
 import { onLines, type RunChild, startRun } from './child.ts'
+import { type Compared, nameOf } from './compared.ts'
 import type { MemoryPoint } from './comparison.ts'
 import { availableBytes, memoryOf } from './process-memory.ts'
 import { instanceArgs, type Session } from './session.ts'
 
 const READY = 'ready'
-const START_LIMIT_MS = 30_000
+/** Two kernels may be booting at a time, on a KVM that emulates them. */
+const START_LIMIT_MS = 90_000
 /** What the end of a start leaves to be given back: stacks, page tables, caches of its own. */
 const SETTLE_MS = 150
 
@@ -23,10 +25,10 @@ export interface RestingInstances {
 }
 
 /** @param parallel how many may start at a time */
-export function restingInstances(isolation: Isolation, session: Session, parallel: number): RestingInstances {
+export function restingInstances(level: Compared, session: Session, parallel: number): RestingInstances {
   const running: RunChild[] = []
   const availableBefore = availableBytes()
-  const args = ['-i', ...instanceArgs(isolation, session.memoryBytes), probePath, 'hold']
+  const args = ['-i', ...instanceArgs(level, session.memoryBytes), probePath, 'hold']
 
   async function startOne(): Promise<void> {
     const child = startRun(args, { stdin: 'pipe', abort: session.abort })
@@ -35,7 +37,7 @@ export function restingInstances(isolation: Isolation, session: Session, paralle
     try {
       await new Promise<void>((resolve, reject) => {
         const fail = (reason: string) =>
-          reject(new HostError(`Cannot measure a ${isolation} at rest: the probe ${reason}. ${child.errors()}`))
+          reject(new HostError(`Cannot measure a ${nameOf(level)} at rest: the probe ${reason}. ${child.errors()}`))
         timer = setTimeout(() => fail('did not come up'), START_LIMIT_MS)
         child.ended.then(
           () => fail('ended early'),

@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Isolation } from '../instance/run-spec.ts'
 import { startRun } from './child.ts'
+import { type Compared, runOptions } from './compared.ts'
 import type { Mark, Span, TimeSample } from './comparison.ts'
 
 export interface Run extends TimeSample {
@@ -20,17 +20,13 @@ export interface Refusal {
   readonly refused: string
 }
 
-/** The flags and operands that follow `cloister run --isolation LEVEL --rm`. */
-export async function runOnce(
-  isolation: Isolation,
-  args: readonly string[],
-  abort?: AbortSignal,
-): Promise<Run | Refusal> {
+/** The flags and operands that follow `cloister run` and those of the level. */
+export async function runOnce(level: Compared, args: readonly string[], abort?: AbortSignal): Promise<Run | Refusal> {
   const directory = mkdtempSync(join(tmpdir(), 'cloister-compare-'))
   const phasesFile = join(directory, 'phases.json')
   try {
     const requested = process.hrtime.bigint()
-    const child = startRun(['--isolation', isolation, '--rm', ...args], {
+    const child = startRun([...runOptions(level), '--rm', ...args], {
       stdin: 'ignore',
       env: { ...process.env, CLOISTER_PHASES: phasesFile },
       abort,

@@ -1,8 +1,8 @@
 /** What every part of a comparison is given: whom to compare, how large, whom to tell, and when to stop. */
-import type { Isolation } from '../instance/run-spec.ts'
+import { type Compared, runOptions } from './compared.ts'
 
 export interface Session {
-  readonly levels: readonly Isolation[]
+  readonly levels: readonly Compared[]
   readonly memoryBytes: number
   /** Told what is being measured, for people who wait: the part, then its steps. */
   readonly progress: (part: string, step?: string) => void
@@ -11,10 +11,9 @@ export interface Session {
 }
 
 /** Options of `run` for an instance of ours. */
-export const instanceArgs = (isolation: Isolation, memoryBytes: number): string[] => [
+export const instanceArgs = (level: Compared, memoryBytes: number): string[] => [
   '--rm',
-  '--isolation',
-  isolation,
+  ...runOptions(level),
   '--memory',
   String(memoryBytes),
 ]

@@ -2,13 +2,14 @@
  * The attack surface: which system calls reach the host's kernel from an instance. Counted twice, from the policy and
  * by tracing its host processes while the probe's `load` runs inside; the program's own apart from those around it.
  */
+
 import { readlinkSync } from 'node:fs'
 import { reachableSyscalls, seccompProfile } from '../container/seccomp.ts'
 import { HostError } from '../errors.ts'
 import { readStatus } from '../host/process-status.ts'
-import type { Isolation } from '../instance/run-spec.ts'
 import { probePath } from '../paths.ts'
 import { onLines, type RunChild, startRun } from './child.ts'
+import { type Compared, nameOf, wallOf } from './compared.ts'
 import type { CallsOfParty, PerLevel, SystemCallSurface, TracedCalls } from './comparison.ts'
 import { withDescendants } from './process-memory.ts'
 import { instanceArgs, type Session } from './session.ts'
@@ -21,15 +22,15 @@ const TRACED_MS = 1000
 const LOAD_MS = 20_000
 
 export async function measureSystemCalls(session: Session): Promise<PerLevel<SystemCallSurface>> {
-  const surfaces: Partial<Record<Isolation, SystemCallSurface>> = {}
+  const surfaces: Partial<Record<Compared, SystemCallSurface>> = {}
   for (const level of session.levels) {
-    session.progress('isolation', `system calls of a ${level} under load`)
+    session.progress('isolation', `system calls of a ${nameOf(level)} under load`)
     surfaces[level] = await surfaceOf(level, session)
   }
   return surfaces
 }
 
-async function surfaceOf(level: Isolation, { memoryBytes, abort }: Session): Promise<SystemCallSurface> {
+async function surfaceOf(level: Compared, { memoryBytes, abort }: Session): Promise<SystemCallSurface> {
   const args = [...instanceArgs(level, memoryBytes), probePath, 'load', String(LOAD_MS)]
   const child = startRun(args, { stdin: 'ignore', abort })
   try {
@@ -48,11 +49,11 @@ async function surfaceOf(level: Isolation, { memoryBytes, abort }: Session): Pro
 }
 
 /** The load is on when it has said so twice. */
-async function underLoad(level: Isolation, child: RunChild): Promise<void> {
+async function underLoad(level: Compared, child: RunChild): Promise<void> {
   let lines = 0
   const loaded = new Promise<void>((resolve) => onLines(child, () => ++lines === 2 && resolve()))
   const ended = child.ended.then((status) => {
-    throw new HostError(`Cannot trace a ${level} under load: it ended with status ${status}. ${child.errors()}`)
+    throw new HostError(`Cannot trace a ${nameOf(level)} under load: it ended with status ${status}. ${child.errors()}`)
   })
   await Promise.race([loaded, ended])
 }
@@ -69,10 +70,10 @@ async function seenOf(party: readonly number[], abort: AbortSignal): Promise<Sig
 
 type Policy = Pick<CallsOfParty, 'allowed' | 'policy'>
 
-function policyOf(level: Isolation, program: readonly number[]): Policy {
+function policyOf(level: Compared, program: readonly number[]): Policy {
   if (program.length === 0) return { allowed: 0, policy: 'no process on the host: its calls end in the guest kernel' }
   const filtered = program.every(hasFilter)
-  if (level !== 'container' || !filtered) return filterOf(program)
+  if (wallOf(level) !== 'container' || !filtered) return filterOf(program)
   return {
     allowed: reachableSyscalls(seccompProfile()),
     policy: 'a seccomp filter, as src/container/syscalls.ts lists',

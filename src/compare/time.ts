@@ -1,6 +1,6 @@
 /** How long a run takes, span by span: every level in turn, A B A B, so that a host that drifts drifts under all. */
 import { HostError } from '../errors.ts'
-import type { Isolation } from '../instance/run-spec.ts'
+import { type Compared, nameOf } from './compared.ts'
 import { type PerLevel, SPANS, type Span, type TimeComparison, type TimeOfLevel } from './comparison.ts'
 import { type Refusal, type Run, runOnce } from './run-once.ts'
 import type { Session } from './session.ts'
@@ -8,18 +8,29 @@ import { ratio, spread } from './statistics.ts'
 
 export const isRefusal = (run: Run | Refusal): run is Refusal => 'refused' in run
 
+export interface Rounds {
+  readonly runs: number
+  /** A level leaves the turns when its runs have taken long enough. */
+  readonly sparing: boolean
+}
+
+/** A level that takes longer is not run again, if it has runs enough for a median. */
+const LONG_ENOUGH_MS = 10_000
+const RUNS_LEAST = 3
+
 /** @throws HostError when a level that ran before does not any more */
 export async function measureTime(
   { levels, memoryBytes, progress, abort }: Session,
   runArgs: readonly string[],
-  runs: number,
+  { runs, sparing }: Rounds,
 ): Promise<TimeComparison> {
-  const taken = new Map<Isolation, Run[]>(levels.map((level) => [level, []]))
+  const taken = new Map<Compared, Run[]>(levels.map((level) => [level, []]))
   for (let round = 1; round <= runs; round++) {
-    progress('time', `run ${round} of ${runs}`)
     for (const level of levels) {
+      if (sparing && hasEnough(taken.get(level)!)) continue
+      progress('time', `run ${round} of ${runs}`)
       const run = await runOnce(level, ['--memory', String(memoryBytes), ...runArgs], abort)
-      if (isRefusal(run)) throw new HostError(`Cannot go on comparing: a ${level} did not run: ${run.refused}`)
+      if (isRefusal(run)) throw new HostError(`Cannot go on comparing: a ${nameOf(level)} did not run: ${run.refused}`)
       taken.get(level)!.push(run)
     }
   }
@@ -30,6 +41,11 @@ export async function measureTime(
   )
   return { runs, levels: Object.fromEntries(entries) as PerLevel<TimeOfLevel>, sameOutcome: outcomes.size === 1 }
 }
+
+const wholeMs = ({ spansMs }: Run) => spansMs.whole ?? 0
+
+export const hasEnough = (runs: readonly Run[]): boolean =>
+  runs.length >= RUNS_LEAST && runs.reduce((sum, run) => sum + wholeMs(run), 0) >= LONG_ENOUGH_MS
 
 function timeOfLevel(runs: readonly Run[], reference: readonly Run[]): TimeOfLevel {
   const { exitCode, outputBytes, outputDigest, errors } = runs.at(-1)!

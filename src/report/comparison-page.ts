@@ -1,4 +1,5 @@
 /** `cloister compare --html`: the whole comparison on one page, for people in a room. */
+import { nameOf } from '../compare/compared.ts'
 import type { Comparison } from '../compare/comparison.ts'
 import { costSection } from './cost-section.ts'
 import { glance } from './glance.ts'
@@ -33,7 +34,8 @@ export async function renderComparisonHtml(comparison: Comparison): Promise<stri
   })
 }
 
-function title({ levels }: Comparison): string {
+function title({ levels: compared }: Comparison): string {
+  const levels = compared.map(nameOf)
   if (levels.length === 0) return 'A comparison in which no level ran'
   if (levels.length === 1) return `One program in a ${levels[0]}: what the wall costs and what it hides`
   return `One program, ${levels.slice(0, -1).join(', ')} and ${levels.at(-1)}: what each wall costs and what it hides`
@@ -50,17 +52,20 @@ export const date = (iso: string) => {
 /** What went wrong stands in front. */
 function notices({ unavailable, failed = [], time, levels }: Comparison): Piece {
   const unmeasured = failed.map(({ part, reason }) => notice(`The part “${part}” could not be measured: ${reason}`))
-  const missing = unavailable.map(({ isolation, reason }) => notice(`${isolation} did not run: ${reason}`))
+  const missing = unavailable.map(({ isolation, reason }) => notice(`${nameOf(isolation)} did not run: ${reason}`))
   const said = levels.flatMap((level) => {
     const errors = time?.levels[level]?.errors
-    return errors ? [notice(`${level} ended with status ${time?.levels[level]?.exitCode} and said: ${errors}`)] : []
+    return errors
+      ? [notice(`${nameOf(level)} ended with status ${time?.levels[level]?.exitCode} and said: ${errors}`)]
+      : []
   })
   const differ =
     time && !time.sameOutcome
       ? notice(
           `The levels disagree: not every run printed the same bytes and ended with the same status. ${levels
             .map(
-              (level) => `${level}: ${time.levels[level]?.outputBytes} bytes, status ${time.levels[level]?.exitCode}.`,
+              (level) =>
+                `${nameOf(level)}: ${time.levels[level]?.outputBytes} bytes, status ${time.levels[level]?.exitCode}.`,
             )
             .join(' ')}`,
         )

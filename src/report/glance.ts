@@ -1,13 +1,14 @@
 /** The figures that people ask for first, a column for each level. */
+
+import { type Compared, insideLike, nameOf } from '../compare/compared.ts'
 import type { Comparison, CostOfWorkload, Ratio } from '../compare/comparison.ts'
-import type { Isolation } from '../instance/run-spec.ts'
 import { table } from './figure.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { count, figure, mib, ms, times } from './units.ts'
 
 interface Row {
   readonly name: string
-  readonly cell: (level: Isolation) => Piece
+  readonly cell: (level: Compared) => Piece
 }
 
 const range = ({ min, max }: Ratio) => `${figure(min)} to ${figure(max)}`
@@ -18,9 +19,14 @@ export function glance(comparison: Comparison): Html | undefined {
   if (levels.length === 0) return undefined
   const rows = rowsOf(comparison).map(({ name, cell }) => [
     name,
-    ...levels.map((level) => cell(level) ?? 'not measured'),
+    ...levels.map((level) => cell(level) ?? withoutFigure(level)),
   ])
-  return html`<div class="glance">${table('At a glance: medians; where each comes from is below', ['', ...levels], rows)}</div>`
+  return html`<div class="glance">${table('At a glance: medians; where each comes from is below', ['', ...levels.map(nameOf)], rows)}</div>`
+}
+
+const withoutFigure = (level: Compared) => {
+  const other = insideLike(level)
+  return other === undefined ? 'not measured' : `as ${nameOf(other)}, inside`
 }
 
 function rowsOf(comparison: Comparison): Row[] {
@@ -36,7 +42,7 @@ function rowsOf(comparison: Comparison): Row[] {
   ]
 }
 
-const timeRows = (time: NonNullable<Comparison['time']>, first: Isolation): Row[] => [
+const timeRows = (time: NonNullable<Comparison['time']>, first: Compared): Row[] => [
   {
     name: 'Request to first output byte',
     cell: (level) => {
@@ -50,7 +56,7 @@ const timeRows = (time: NonNullable<Comparison['time']>, first: Isolation): Row[
       const { spansMs, ratios } = time.levels[level] ?? {}
       if (!spansMs?.whole) return undefined
       const note = ratios?.whole
-        ? `${times(ratios.whole.median)} the time of a ${first}, pair by pair ${range(ratios.whole)}`
+        ? `${times(ratios.whole.median)} the time of a ${nameOf(first)}, pair by pair ${range(ratios.whole)}`
         : 'what others are compared with'
       return small(ms(spansMs.whole.median), note)
     },
@@ -98,7 +104,7 @@ const isolationRow = ({ findings }: NonNullable<Comparison['isolation']>): Row =
   name: 'Isolation probes as expected',
   cell: (level) => {
     const seen = findings.flatMap((finding) => finding.seen[level] ?? [])
-    return `${seen.filter(({ asExpected }) => asExpected).length} of ${seen.length}`
+    return seen.length === 0 ? undefined : `${seen.filter(({ asExpected }) => asExpected).length} of ${seen.length}`
   },
 })
 
@@ -109,6 +115,7 @@ const neighboursRow = ({ trials }: NonNullable<Comparison['neighbours']>): Row =
       const outcome = levels[level]
       return outcome?.tried ? [outcome] : []
     })
+    if (outcomes.length === 0) return undefined
     const asExpected = outcomes.filter(({ seen }) => seen.asExpected).length
     const survived = outcomes.filter((outcome) => outcome.survived).length
     return small(`${asExpected} of ${outcomes.length}`, `the neighbour survived ${survived} of ${outcomes.length}`)

@@ -1,6 +1,7 @@
 /** What a program sees of its host from inside, and how many system calls of the host can be reached. */
+
+import { nameOf, wallOf } from '../compare/compared.ts'
 import type { CallsOfParty, Comparison, IsolationComparison, SystemCallSurface } from '../compare/comparison.ts'
-import type { Isolation } from '../instance/run-spec.ts'
 import { type BarRow, drawBarPlot } from './bar-plot.ts'
 import { figure, table } from './figure.ts'
 import { type Html, html, type Piece } from './html.ts'
@@ -11,7 +12,7 @@ import { count, ms } from './units.ts'
 import { seenBesideExpected } from './verdict.ts'
 
 export function isolationSection(comparison: Comparison, { findings, systemCalls }: IsolationComparison): Section {
-  const { levels } = comparison
+  const levels = comparison.levels.filter((level) => findings.some(({ seen }) => seen[level] !== undefined))
   const surfaces = entries(comparison, systemCalls)
   return {
     id: 'isolation',
@@ -20,10 +21,10 @@ export function isolationSection(comparison: Comparison, { findings, systemCalls
       html`<p>A probe ran inside each level and reported what it saw. Beside it stands what that level promises.</p>`,
       table(
         'Seen from inside',
-        ['question', ...levels],
+        ['question', ...levels.map(nameOf)],
         findings.map(({ question, expected, seen }) => [
           question,
-          ...levels.map((level) => seenBesideExpected(seen[level], expected[level])),
+          ...levels.map((level) => seenBesideExpected(seen[level], expected[wallOf(level)])),
         ]),
       ),
       surfaces.length === 0 ? undefined : systemCallFigure(surfaces),
@@ -32,7 +33,7 @@ export function isolationSection(comparison: Comparison, { findings, systemCalls
 }
 
 interface Entry {
-  readonly level: Isolation
+  readonly level: string
   readonly look: Look
   readonly value: SystemCallSurface
 }
@@ -83,7 +84,7 @@ function systemCallFigure(surfaces: readonly Entry[]): Html {
   })
 }
 
-const callsSeen = (level: Isolation, words: string, { traced }: CallsOfParty): Piece =>
+const callsSeen = (level: string, words: string, { traced }: CallsOfParty): Piece =>
   traced && traced.calls.length > 0
     ? table(
         `${level}, ${words}: calls that reached the host in ${ms(traced.tracedMs)}`,

@@ -1,6 +1,5 @@
 /** Where the time of a run goes, each run as it was, and the ratio between runs that were taken one after the other. */
 import type { Comparison, Span, Spread, TimeComparison, TimeOfLevel } from '../compare/comparison.ts'
-import type { Isolation } from '../instance/run-spec.ts'
 import { figure, table } from './figure.ts'
 import { type Html, html, type Piece } from './html.ts'
 import { entries } from './levels.ts'
@@ -11,7 +10,7 @@ import { drawStripPlot, type StripGroup } from './strip-plot.ts'
 import { ms, times } from './units.ts'
 
 interface Entry {
-  readonly level: Isolation
+  readonly level: string
   readonly look: Look
   readonly value: TimeOfLevel
 }
@@ -44,13 +43,18 @@ export function timeSection(comparison: Comparison, time: TimeComparison): Secti
     id: 'time',
     title: 'Time',
     body: [
-      html`<p>${time.runs} ${time.runs === 1 ? 'run' : 'runs'} of each level, interleaved, after one of each to warm up. Every time begins at the request: the moment when the command was started.</p>`,
+      html`<p>${time.runs} ${time.runs === 1 ? 'run' : 'runs'} of each level, interleaved, after one of each to warm up${fewer(levels, time.runs)}. Every time begins at the request: the moment when the command was started.</p>`,
       levels.length === 0
         ? html`<p>No level ran.</p>`
         : [spans(levels), everyRun(levels), steps(levels), ratios(levels)],
     ],
   }
 }
+
+const fewer = (levels: readonly Entry[], runs: number) =>
+  levels
+    .filter(({ value }) => value.samples.length < runs)
+    .map(({ level, value }) => `; ${value.samples.length} of ${level}, which takes long`)
 
 const median = (value: TimeOfLevel, span: Span) => value.spansMs[span]?.median ?? 0
 const samplesOf = ({ samples }: TimeOfLevel, span: Span) =>
@@ -132,17 +136,21 @@ const steps = (levels: readonly Entry[]): Html =>
     table: everySample(levels),
   })
 
+const most = (levels: readonly Entry[]) => Math.max(0, ...levels.map(({ value }) => value.samples.length))
+
 const everySample = (levels: readonly Entry[]): Html => {
   const shown: readonly Span[] = [...STEPS, 'requestToFirstOutput', 'whole']
   return table(
     'Every run, milliseconds',
     ['run', 'level', ...shown.map((span) => SPAN_WORDS[span])],
-    (levels[0]?.value.samples ?? []).flatMap((_, run) =>
-      levels.map(({ level, value }): Piece[] => [
-        run + 1,
-        level,
-        ...shown.map((span) => value.samples[run]?.spansMs[span]?.toFixed(2) ?? 'not seen'),
-      ]),
+    Array.from({ length: most(levels) }).flatMap((_, run) =>
+      levels
+        .filter(({ value }) => run < value.samples.length)
+        .map(({ level, value }): Piece[] => [
+          run + 1,
+          level,
+          ...shown.map((span) => value.samples[run]?.spansMs[span]?.toFixed(2) ?? 'not seen'),
+        ]),
     ),
   )
 }

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
+import type { Compared } from '../../src/compare/compared.ts'
 import {
   ATTACKS,
   type Attack,
@@ -11,12 +12,15 @@ import {
   type Part,
 } from '../../src/compare/comparison.ts'
 import { describeHost } from '../../src/compare/host-facts.ts'
-import type { Isolation } from '../../src/instance/run-spec.ts'
 import { packageRoot } from '../../src/paths.ts'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'
-import { type Cli, commandLine } from '../helpers/cli.ts'
+import { type Cli, type CliOptions, commandLine } from '../helpers/cli.ts'
 import { containerTest, temporaryDirectory, whyNoContainers } from '../helpers/containers.ts'
 import { kvmTestSerial } from '../helpers/kvm.ts'
+import { ownKernelTest } from '../helpers/microvm.ts'
+
+/** Those that start in a moment wherever they run. */
+const BOTH = ['--levels', 'container,unikernel'] as const
 
 /** Skips with what is missing. */
 const bothLevelsTest = whyNoContainers === undefined ? kvmTestSerial : containerTest
@@ -84,7 +88,7 @@ for (const part of Object.keys(LATEST_MS) as Part[]) {
     async (t) => {
       const cloister = commandLine(t)
       const TMPDIR = temporaryDirectory(t)
-      const args = ['compare', '--json', '--runs', '1000', '--only', part, BUSYBOX, 'sleep', '0.1']
+      const args = ['compare', '--json', '--runs', '1000', '--only', part, ...BOTH, BUSYBOX, 'sleep', '0.1']
       const { child, result } = cloister.start(args, { env: { TMPDIR } })
       const live = join(cloister.root, 'run/live')
       const names = new Set<string>()
@@ -115,12 +119,13 @@ for (const part of Object.keys(LATEST_MS) as Part[]) {
 containerTest('a level that does not run is named with its reason, and the others are compared', async (t) => {
   const cloister = commandLine(t)
   mkdirSync(cloister.root, { mode: 0o700 })
-  const args = ['compare', '--only', 'time', '--runs', '1', '--memory', '8M', '--json', BUSYBOX, 'echo', 'hi']
+  const words = ['compare', '--only', 'time', '--runs', '1', '--memory', '8M', '--json', ...BOTH, BUSYBOX]
+  const args = [...words, 'echo', 'hi']
   const { status, stdout, stderr } = await cloister(args)
   t.is(stderr, '')
   t.is(status, 0)
   const comparison = JSON.parse(stdout) as Comparison
-  t.like(comparison, { schema: 'cloister.compare/2', memoryBytes: 8 * 2 ** 20, levels: ['container'], parts: ['time'] })
+  t.like(comparison, { schema: 'cloister.compare/3', memoryBytes: 8 * 2 ** 20, levels: ['container'], parts: ['time'] })
   t.like(comparison.unavailable[0], { isolation: 'unikernel' })
   t.regex(
     comparison.unavailable[0]!.reason,
@@ -164,7 +169,7 @@ bothLevelsTest(
   '--quick measures the times and what is seen from inside, with the calls that reach the host',
   async (t) => {
     const cloister = commandLine(t)
-    const { status, stdout } = await cloister(['compare', '--quick', '--runs', '2', '--json', BUSYBOX, 'true'])
+    const { status, stdout } = await cloister(['compare', '--quick', '--runs', '2', '--json', ...BOTH, BUSYBOX, 'true'])
     t.is(status, 0)
     const { time, isolation, parts } = JSON.parse(stdout) as Comparison
     t.deepEqual(parts, ['time', 'isolation'])
@@ -222,12 +227,11 @@ kvmTestSerial('what running costs is told for the host and each level, sample by
 /** What came of each attack; all that were tried left neighbour and host alone. */
 async function attacksAt(
   t: ExecutionContext,
-  level: Isolation,
+  level: Compared,
+  options: CliOptions = {},
 ): Promise<Map<Attack, NeighbourOutcome | AttackNotTried>> {
-  const { stdout } = await commandLine(t)([
-    ...['compare', '--only', 'neighbours', '--levels', level, '--json'],
-    ...[BUSYBOX, 'true'],
-  ])
+  const args = ['compare', '--only', 'neighbours', '--levels', level, '--json', BUSYBOX, 'true']
+  const { stdout } = await commandLine(t)(args, options)
   t.false(stdout.includes(packageRoot), 'it would be handed on with the report')
   const { neighbours } = JSON.parse(stdout) as Comparison
   const outcomes = new Map(neighbours!.trials.map(({ attack, levels }) => [attack, levels[level]!] as const))
@@ -261,6 +265,33 @@ kvmTestSerial(
   },
 )
 
+/** Linux boots once for each of some runs. */
+const PATIENT = { hangMs: 10 * 60_000 } as const
+
+ownKernelTest('a microVM is compared in both its ways of starting, and once in what it is inside', async (t) => {
+  const args = ['compare', '--only', 'time,isolation', '--runs', '1', '--levels', 'microvm,microvm-cold', '--json']
+  const { status, stdout, stderr } = await commandLine(t)([...args, BUSYBOX, 'echo', 'hi'], PATIENT)
+  t.is(status, 0, stderr)
+  const { time, isolation, levels } = JSON.parse(stdout) as Comparison
+  t.deepEqual(levels, ['microvm', 'microvm-cold'])
+  for (const level of levels) {
+    const { program, firstOutput, gone } = time!.levels[level]!.samples[0]!.marksMs
+    t.true(program! <= gone! && firstOutput! <= gone!)
+    t.is(time!.levels[level]!.outputBytes, 3)
+  }
+  for (const { question, seen } of isolation!.findings) {
+    t.deepEqual(Object.keys(seen), ['microvm'])
+    t.true(seen.microvm!.asExpected, `${question} ${seen.microvm!.text}`)
+  }
+  t.like(isolation!.systemCalls.microvm!.program, { allowed: 0, traced: { processes: 0, distinct: 0 } })
+})
+
+ownKernelTest('no attack in a microVM takes its neighbour or the host with it, its kernel may fall', async (t) => {
+  const outcomes = await attacksAt(t, 'microvm', PATIENT)
+  t.like(outcomes.get('memoryHog'), { attacker: { exitCode: 137 } })
+  t.like(outcomes.get('kernelCrash'), { attacker: { exitCode: 125 } })
+})
+
 test('--html says before anything is measured that its file cannot be written', async (t) => {
   const cloister = commandLine(t)
   const directory = temporaryDirectory(t)
@@ -281,7 +312,7 @@ containerTest('--html replaces its file by a whole page, and leaves nothing besi
   const directory = temporaryDirectory(t)
   const file = join(directory, 'report.html')
   writeFileSync(file, 'an old one')
-  const args = ['compare', '--only', 'time', '--runs', '1', '--html', file, BUSYBOX, 'true']
+  const args = ['compare', '--only', 'time', '--runs', '1', '--html', file, ...BOTH, BUSYBOX, 'true']
   const { status } = await commandLine(t)(args)
   t.is(status, 0)
   t.regex(readFileSync(file, 'utf8'), /^<!doctype html>[\s\S]*<\/html>\s*$/i)
@@ -301,7 +332,7 @@ kvmTestSerial(
 )
 
 test('without a source a small program of ours is compared, which says the same everywhere', async (t) => {
-  const { status, stdout } = await commandLine(t)(['compare', '--only', 'time', '--runs', '2', '--json'])
+  const { status, stdout } = await commandLine(t)(['compare', '--only', 'time', '--runs', '2', '--json', ...BOTH])
   t.is(status, 0)
   const { command, time } = JSON.parse(stdout) as Comparison
   t.deepEqual(command, ['./rootfs/build/probe', '--', 'touch', '1'])

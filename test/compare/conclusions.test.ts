@@ -3,11 +3,13 @@ import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
 import { keptLimits, leftGroups } from '../../src/compare/attacker.ts'
+import { COMPARED, differentInside } from '../../src/compare/compared.ts'
 import type { MemoryPoint } from '../../src/compare/comparison.ts'
 import { densityOfLevel } from '../../src/compare/memory.ts'
 import { ratesOf } from '../../src/compare/neighbours.ts'
-import { spansOf } from '../../src/compare/run-once.ts'
+import { type Run, spansOf } from '../../src/compare/run-once.ts'
 import { countCalls } from '../../src/compare/strace.ts'
+import { hasEnough } from '../../src/compare/time.ts'
 import { containerTest } from '../helpers/containers.ts'
 
 test('the spans from the request to the end follow each other without a gap and add up to the whole', (t) => {
@@ -111,4 +113,18 @@ containerTest('a control group that an attacker leaves is seen', (t) => {
   t.teardown(() => rmdirSync(group))
   t.deepEqual(leftGroups(name), [group])
   return Promise.resolve()
+})
+
+test('a level leaves the turns with three runs or more that have taken long enough', (t) => {
+  const runs = (count: number, whole: number) => Array.from({ length: count }, () => ({ spansMs: { whole } }) as Run)
+  t.false(hasEnough([]))
+  t.false(hasEnough(runs(2, 60_000)))
+  t.true(hasEnough(runs(3, 6000)))
+  t.false(hasEnough(runs(90, 100)))
+  t.true(hasEnough(runs(100, 100)))
+})
+
+test('inside, a microVM is the same however it was started: it is measured there once', (t) => {
+  t.deepEqual(differentInside(COMPARED), ['container', 'unikernel', 'microvm'])
+  t.deepEqual(differentInside(['microvm-cold']), ['microvm-cold'])
 })

@@ -1,5 +1,6 @@
 import test from 'ava'
-import { SCHEMA } from '../../src/compare/comparison.ts'
+import { COMPARED } from '../../src/compare/compared.ts'
+import { type Comparison, type PerLevel, SCHEMA } from '../../src/compare/comparison.ts'
 import { renderBenchHtml } from '../../src/report/bench-page.ts'
 import { renderComparisonHtml } from '../../src/report/comparison-page.ts'
 import { hostile, recordedBench, recordedComparison } from '../helpers/report-fixtures.ts'
@@ -97,4 +98,43 @@ test('levels that disagree are the first thing said, with what each of them did'
   })
   t.regex(page, /The levels disagree: .* container: \d+ bytes, status 0\. unikernel: 0 bytes, status 125\./)
   t.regex(page, /unikernel ended with status 125 and said: It died:\n {2}why/)
+})
+
+/** As if the microVM had done whatever the unikernel did. */
+function withMicrovm(): Comparison {
+  const { time, memory, density, cost, isolation, neighbours, ...head } = recordedComparison()
+  const both = <T>(levels: PerLevel<T>) => ({ ...inside(levels), 'microvm-cold': levels.unikernel! })
+  const inside = <T>(levels: PerLevel<T>) => ({ ...levels, microvm: levels.unikernel! })
+  const cold = { ...time!.levels.unikernel!, samples: time!.levels.unikernel!.samples.slice(0, 3) }
+  return {
+    ...head,
+    levels: COMPARED,
+    time: { ...time!, levels: { ...both(time!.levels), 'microvm-cold': cold } },
+    memory: { ...memory!, levels: both(memory!.levels) },
+    density: { ...density!, levels: inside(density!.levels) },
+    cost: { workloads: cost!.workloads.map((row) => ({ ...row, levels: inside(row.levels) })) },
+    isolation: {
+      findings: isolation!.findings.map(({ expected, seen, ...row }) => ({
+        ...row,
+        expected: { ...expected, microvm: expected.unikernel },
+        seen: inside(seen),
+      })),
+      systemCalls: inside(isolation!.systemCalls),
+    },
+    neighbours: { trials: neighbours!.trials.map((row) => ({ ...row, levels: inside(row.levels) })) },
+  }
+}
+
+test('a microVM is on the page in both its ways of starting, and once where these are the same', async (t) => {
+  const page = markupOf(await renderComparisonHtml(withMicrovm()))
+  t.regex(page, /<h1[^>]*>One program, container, unikernel, microvm \(warm\) and microvm \(cold\)/)
+  t.regex(page, /; 3 of microvm \(cold\), which takes long\. Every time/)
+  t.true(page.includes('as microvm (warm), inside'))
+  const section = (id: string) => page.split(`<section aria-labelledby="${id}">`)[1]!.split('</section>')[0]!
+  t.true(section('memory').includes('microvm (cold)'))
+  for (const id of ['density', 'cost', 'isolation', 'neighbours']) {
+    t.true(section(id).includes('microvm (warm)'), id)
+    t.false(section(id).includes('microvm (cold)'), id)
+  }
+  t.notRegex(page, /undefined|NaN|\[object/)
 })
