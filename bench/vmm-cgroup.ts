@@ -1,6 +1,6 @@
 /**
  * What a control group costs a VM's process: the way in, the way out after a while, and how much memory a VMM needs
- * beside its guest's, which decides its limit (src/unikernel/vmm-cgroup.ts). Needs root.
+ * beside its guest's, which decides its limit (src/vmm/vmm-cgroup.ts). Needs root.
  */
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { controllerMount, readCgroupLayout } from '../src/host/cgroup-layout.ts'
 import type { RunSpec } from '../src/instance/run-spec.ts'
 import { MIB } from '../src/memory/memory-map.ts'
 import { createUnikernel } from '../src/unikernel/unikernel.ts'
-import { joinVmmCgroup, vmmLimits } from '../src/unikernel/vmm-cgroup.ts'
+import { joinVmmCgroup, vmmLimits } from '../src/vmm/vmm-cgroup.ts'
 import { printReport, rounds } from './report.ts'
 
 const GUEST_MEMORY = 64 * MIB

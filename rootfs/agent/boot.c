@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "freezer.h"
+#include "mounts.h"
+#include "network.h"
 #include "root.h"
 #include "say.h"
 
@@ -126,7 +128,9 @@ void boot(void)
 	link_streams();
 	load_modules();
 	open_proc();
+	mounts_watch();
 	freezer_open();
+	network_loopback();
 	root_prepare();
 	setrlimit(RLIMIT_NOFILE, &files);
 }

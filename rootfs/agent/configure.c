@@ -11,6 +11,7 @@
 
 #include "disk.h"
 #include "files.h"
+#include "mounts.h"
 #include "network.h"
 #include "protocol.h"
 #include "root.h"
@@ -127,7 +128,11 @@ static int set_share(struct reader *item, char *what)
 	share.file = read_text(item);
 	snprintf(what, WHAT_MAX, "the share at %s", share.target);
 	item->bad |= flags & ~SHARE_READ_ONLY;
-	return !read_whole(item) || is_test() ? 0 : files_mount_share(&share);
+	if (!read_whole(item) || is_test())
+		return 0;
+	if (!share.read_only)
+		mounts_lasting();
+	return files_mount_share(&share);
 }
 
 static int set_file(struct reader *item, char *what)
@@ -165,6 +170,7 @@ bool configure(struct reader *items, struct failure *failure)
 		if (!read_whole(&item))
 			return false;
 	}
+	mounts_expected();
 	if (failure->error == 0)
 		failure->what[0] = '\0';
 	return !items->bad;

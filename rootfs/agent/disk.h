@@ -6,6 +6,8 @@
 
 enum { DISK_PATH_MAX = 300 };
 
+/* While nobody waits: where it is now, it stays. */
+void disk_find_early(const char *serial);
 /* Its path in /dev. Waits for a driver that is still at it. @returns an errno, or 0 */
 int disk_find(const char *serial, char path[DISK_PATH_MAX]);
 /* Waits until it has this size: its driver hears of a change by an interrupt. Forgets what was read before. */

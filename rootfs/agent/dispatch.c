@@ -8,6 +8,7 @@
 #include "finish.h"
 #include "freezer.h"
 #include "link.h"
+#include "mounts.h"
 #include "session.h"
 #include "start.h"
 
@@ -72,6 +73,8 @@ static bool do_hold(struct reader *payload)
 	if (!held)
 		error = freezer_freeze();
 	held = error == 0;
+	if (held)
+		mounts_sync();
 	frame_begin(FRAME_HELD, 0);
 	frame_u32((uint32_t)error);
 	frame_end();

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <net/route.h>
@@ -88,12 +89,16 @@ static int open_socket(void)
 
 int network_loopback(void)
 {
-	int fd = open_socket();
-	int error;
+	static bool up;
+	int fd, error;
 
+	if (up)
+		return 0;
+	fd = open_socket();
 	if (fd < 0)
 		return errno;
 	error = set_flags(fd, "lo", IFF_UP);
+	up = error == 0;
 	close(fd);
 	return error;
 }

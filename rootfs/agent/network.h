@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* @returns an errno, or 0 */
+/* Once. @returns an errno, or 0 */
 int network_loopback(void);
 /*
  * Down, then new address and hardware address, then up: nothing of what it was stays. A gateway of zeroes is none.

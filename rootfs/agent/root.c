@@ -22,6 +22,7 @@ static void make_layers(void)
 
 void root_prepare(void)
 {
+	disk_find_early("cloister-root");
 	mkdir("/image", 0755);
 	mkdir("/root", 0755);
 	mkdir("/written", 0755);

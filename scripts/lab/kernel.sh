@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetches the lab's kernel as a Debian package and unpacks, into the cache, its image and the few modules the lab
 # loads. Nothing is installed. Prints the folder: vmlinuz, modules/*.ko, and `order`, in which modules are loaded. In
-# guest/ the same for a guest of ours that boots this kernel: drivers for the devices of a Cloister VM.
+# guest/ the same for a guest of ours that boots this kernel: drivers for the devices of a Cloister VM, file systems.
 # Ends with 77 where there is none to be had. What is in the cache is used as it is: remove it to get the newest.
 set -eu
 umask 022
@@ -9,15 +9,16 @@ umask 022
 UNAVAILABLE=77
 META=linux-image-amd64 # the -cloud- kernel has no 9p
 WANTED='virtio_pci 9pnet_virtio 9p overlay virtio_console qemu_fw_cfg kvm-amd tun'
-GUEST_WANTED='virtio_mmio virtio_blk virtio_net virtio_console virtio_rng virtio_balloon vmw_vsock_virtio_transport'
+GUEST_WANTED='virtio_mmio virtio_blk virtio_net virtio_console virtio_rng virtio_balloon vmw_vsock_virtio_transport
+  9pnet_virtio 9p overlay crc32c_generic erofs'
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/cloister/lab
 
 say() { printf 'lab: %s\n' "$*" >&2; }
 unavailable() { say "$@"; exit $UNAVAILABLE; }
 
-# Ends the script when the cache has a kernel.
+# Ends the script when the cache has a kernel, with the module that came to be wanted last.
 use_cached() {
-  newest=$(for folder in "$cache"/linux-image-*; do [ ! -e "$folder/guest/order" ] || printf '%s\n' "$folder"; done |
+  newest=$(for folder in "$cache"/linux-image-*; do [ ! -e "$folder/guest/modules/erofs.ko" ] || printf '%s\n' "$folder"; done |
     sort -V | tail -n 1)
   [ -z "$newest" ] || { printf '%s\n' "$newest"; exit; }
 }

@@ -88,7 +88,7 @@ export const missingFromShortSet = (titlesSeen) =>
   shortSetTitles.filter((title) => !titlesSeen.some((seen) => pattern(title).test(seen)))
 
 /** How a test says that it needs a KVM or containers (test/helpers/kvm.ts, containers.ts). */
-const STARTS_GUESTS = /\b(kvmTest|stockKernelTest|containerTest|levelTest|rootlessTest|whyNoKvm)/
+const STARTS_GUESTS = /\b(kvmTest|stockKernelTest|containerTest|levelTest|rootlessTest|microvmTest|ownKernelTest|whyNoKvm)/
 /** Whole folders, whatever they say. */
 const GUEST_FOLDERS = ['guest/', 'kvm-bindings/']
 /**

@@ -123,8 +123,9 @@ class AgentClient implements Agent {
     for (const session of this.#sessions.values()) session.reattach()
   }
 
-  release(config: GuestConfig): Promise<void> {
-    return this.#ask(FRAME.release, FRAME.configured, 'to go on', encodeConfig(config))
+  async release(config: GuestConfig): Promise<void> {
+    await this.#ask(FRAME.release, FRAME.configured, 'to go on', encodeConfig(config))
+    for (const session of this.#sessions.values()) session.goOn()
   }
 
   shutdown(): Promise<void> {

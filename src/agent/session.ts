@@ -41,6 +41,8 @@ export class Session implements AgentSession {
   #settle: { resolve(result: ExitResult): void; reject(reason: unknown): void } | undefined
   /** Frames for later, while the guest is not to be told anything. */
   #unsaid: [type: number, payload: Uint8Array | undefined][] | undefined
+  /** Room that was made meanwhile. A new connection is told of all of it. */
+  readonly #owed = new Map<number, number>()
   #pid = 0
 
   constructor({ id, interactive, send }: SessionWiring) {
@@ -84,21 +86,25 @@ export class Session implements AgentSession {
     this.#pid = pid
   }
 
-  /** Nothing is said to the guest from now on, until `reattach`. */
+  /** Nothing is said to the guest from now on, until `goOn` or `reattach`. */
   rest(): void {
     this.#unsaid ??= []
     this.#input.rest()
   }
 
-  /** It did not come to a standstill after all. */
-  goOn(credit = this.#input.credit): void {
+  /** Over the connection that it rested on. */
+  goOn(): void {
+    if (!this.#unsaid) return
     this.#sayUnsaid()
-    this.#input.renewed(credit, false)
+    for (const [type, bytes] of this.#owed) this.#grant(type, bytes)
+    this.#owed.clear()
+    this.#input.renewed(this.#input.credit, false)
   }
 
   /** Over a connection that does not know of it yet. Standard input waits for the answer. */
   reattach(): void {
     this.#input.rest()
+    this.#owed.clear()
     const windows = new PayloadWriter().u32(this.#output.renewed()).u32(this.#errors.renewed())
     this.#send(FRAME.attach, windows.end())
     this.#sayUnsaid()
@@ -159,8 +165,9 @@ export class Session implements AgentSession {
   }
 
   #grant(type: number, bytes: number): void {
-    // A connection to come grants anew.
-    if (this.#settle && !this.#unsaid) this.#send(type, new PayloadWriter().u32(bytes).end())
+    if (!this.#settle) return
+    if (this.#unsaid) this.#owed.set(type, (this.#owed.get(type) ?? 0) + bytes)
+    else this.#send(type, new PayloadWriter().u32(bytes).end())
   }
 
   #say(type: number, payload?: Uint8Array): void {

@@ -28,6 +28,8 @@ export interface TapConnection extends Connection {
   readonly tap: string
   /** `ip=<client>::<gateway>:<netmask>:<hostname>:eth0:off`. Linux, admin-guide/nfs/nfsroot.rst */
   readonly bootArgument: string
+  /** The same, for a guest that runs already. */
+  readonly settings: { readonly address: string; readonly netmask: string; readonly gateway: string }
 }
 
 export interface NamespaceConnection extends Connection {
@@ -43,8 +45,9 @@ export function connectVm(network: string, instance: string, _directory?: string
     ip(`make a tap for "${instance}"`, lines)
   })
   const subnet = parseCidr(record.subnet)!
-  const bootArgument = `ip=${lease.address}::${record.gateway}:${netmask(subnet)}:${instance}:eth0:off`
-  return { ...connection, tap: lease.interface, bootArgument }
+  const settings = { address: lease.address, netmask: netmask(subnet), gateway: record.gateway }
+  const bootArgument = `ip=${settings.address}::${settings.gateway}:${settings.netmask}:${instance}:eth0:off`
+  return { ...connection, tap: lease.interface, bootArgument, settings }
 }
 
 /** @throws UsageError for no such network, HostError where the host refuses */

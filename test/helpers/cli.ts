@@ -23,6 +23,8 @@ export interface CliOptions {
   readonly keepInput?: boolean
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** For what takes longer than anything else. */
+  readonly hangMs?: number
 }
 
 export interface Cli {
@@ -33,14 +35,16 @@ export interface Cli {
   start(args: readonly string[], options?: CliOptions): { child: ChildProcess; result: Promise<CliResult> }
 }
 
-export function commandLine(t: ExecutionContext): Cli {
-  const root = join(temporaryDirectory(t), 'root')
-  const start: Cli['start'] = (args, { input, keepInput = false, env = {}, cwd } = {}) => {
+export const commandLine = (t: ExecutionContext): Cli => commandLineIn(join(temporaryDirectory(t), 'root'))
+
+/** @param patienceMs of all its commands */
+export function commandLineIn(root: string, patienceMs = HANG_MS): Cli {
+  const start: Cli['start'] = (args, { input, keepInput = false, env = {}, cwd, hangMs = patienceMs } = {}) => {
     const child = spawn(CLOISTER, args, {
       cwd,
       env: { ...process.env, CLOISTER_ROOT: root, ...env },
       stdio: [input === undefined && !keepInput ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      timeout: HANG_MS,
+      timeout: Math.max(hangMs, HANG_MS),
       killSignal: 'SIGKILL',
     })
     // The command may well end before it has read all of its input.

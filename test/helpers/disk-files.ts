@@ -51,6 +51,7 @@ export const changed = (files: AsyncFiles, changes: Partial<AsyncFiles>): AsyncF
   preadv: (fd, vector, offset, done) => files.preadv(fd, vector, offset, done),
   pwritev: (fd, vector, offset, done) => files.pwritev(fd, vector, offset, done),
   fdatasync: (fd, done) => files.fdatasync(fd, done),
+  fsync: (fd, done) => files.fsync(fd, done),
   fallocate: (fd, mode, offset, length, done) => files.fallocate(fd, mode, offset, length, done),
   submit: () => files.submit(),
   drain: (fd) => files.drain(fd),

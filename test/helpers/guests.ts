@@ -16,6 +16,7 @@ export interface GuestOptions {
   readonly cpus?: number
   readonly acpi?: boolean
   readonly pit?: boolean
+  readonly memory?: MachineConfig['memory']
   readonly restore?: MachineConfig['restore']
   readonly onRam?: MachineConfig['onRam']
   readonly memoryBytes?: number

@@ -3,10 +3,10 @@
  * kernel mode as it is: where it is emulated they skip, and say so; in the lab they run, or fail.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import anyTest, { type ExecutionContext } from 'ava'
-import { kvmBackend } from '../../src/doctor/kvm.ts'
+import { kvmBackend } from '../../src/host/kvm-backend.ts'
 import { planCpio } from '../../src/image/cpio.ts'
 import { rootTree } from '../../src/image/root-tree.ts'
 import { packageRoot } from '../../src/paths.ts'
@@ -24,7 +24,8 @@ export interface StockKernel {
   readonly modules: string
 }
 
-function findStockKernel(): StockKernel | string {
+/** @returns why there is none, in words */
+export function findStockKernel(): StockKernel | string {
   if (kvmBackend()?.hardware === false) {
     return 'this KVM emulates kernel mode, and no unmodified kernel runs on it; make test-svm runs this test'
   }
@@ -51,13 +52,25 @@ export function buildInitramfs(t: ExecutionContext, { modules }: StockKernel): s
   mkdirSync(join(tree, 'bin'), { recursive: true })
   copyFileSync(execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim(), join(tree, 'bin/busybox'))
   cpSync(modules, tree, { recursive: true })
-  copyFileSync(join(GUEST, 'init'), join(tree, 'init'))
+  for (const script of ['init', 'words.sh']) copyFileSync(join(GUEST, script), join(tree, script))
   chmodSync(join(tree, 'init'), 0o755)
   execFileSync('gcc', ['-static', '-Os', '-Wall', '-Werror', '-o', join(tree, 'bin/probe'), join(GUEST, 'probe.c')])
+  return pack(tree, join(directory, 'initramfs.cpio'))
+}
+
+/** The modules alone, where the agent of a microVM looks for them (docs/agent-protocol.md). @returns its path */
+export function buildModules(t: ExecutionContext, { modules }: StockKernel): string {
+  const directory = temporaryDirectory(t)
+  const tree = join(directory, 'tree')
+  cpSync(modules, tree, { recursive: true })
+  renameSync(join(tree, 'order'), join(tree, 'modules/order'))
+  return pack(tree, join(directory, 'modules.cpio'))
+}
+
+function pack(tree: string, file: string): string {
   const { size, write } = planCpio(rootTree({ kind: 'rootfs', directory: tree }))
   const archive = new Uint8Array(size)
   write(archive)
-  const file = join(directory, 'initramfs.cpio')
   writeFileSync(file, archive)
   return file
 }

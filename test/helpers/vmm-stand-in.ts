@@ -2,7 +2,7 @@
  * A process in the control group of a VMM: `node vmm-stand-in.js DIRECTORY NAME stay|hog|leave [detached|foreground]`.
  * `hog` takes all memory that it gets, `leave` goes out of the group again and says what is left of it.
  */
-import { joinVmmCgroup } from '../../src/unikernel/vmm-cgroup.ts'
+import { joinVmmCgroup } from '../../src/vmm/vmm-cgroup.ts'
 
 const [directory = '', name = '', what = '', how = 'detached'] = process.argv.slice(2)
 const facts = { name, directory, memoryBytes: 16 * 2 ** 20, cpus: 1 }

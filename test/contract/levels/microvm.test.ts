@@ -1,0 +1,6 @@
+import { instancesKeepTheirPromises } from './inside.ts'
+import { LEVELS } from './levels.ts'
+import { runsKeepTheirPromises } from './runs.ts'
+
+runsKeepTheirPromises(LEVELS.microvm)
+instancesKeepTheirPromises(LEVELS.microvm)

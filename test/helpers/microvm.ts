@@ -1,0 +1,73 @@
+/**
+ * Tests that need a microVM, once with each kernel there is for it: the one that we configure, and Debian's stock kernel
+ * where guest kernel mode is run as it is. They skip with the reason.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import anyTest, { type ExecutionContext } from 'ava'
+import { kvmBackend } from '../../src/host/kvm-backend.ts'
+import { packageRoot } from '../../src/paths.ts'
+import { kvmTestSerial } from './kvm.ts'
+import { buildModules, findStockKernel } from './stock-kernel.ts'
+
+/** Guest kernel mode is emulated: everything that Linux does takes long, and a little of it has to do. */
+export const kernelModeEmulated = kvmBackend()?.hardware === false
+
+export interface MicrovmKernel {
+  /** Options of `run`: none for the kernel that it takes by itself. */
+  options(t: ExecutionContext): readonly string[]
+}
+
+const programs = (process.env.PATH ?? '').split(':')
+const whyNoRootImages = programs.some((directory) => existsSync(join(directory, 'mkfs.erofs')))
+  ? undefined
+  : 'mkfs.erofs is missing (apt-get install erofs-utils)'
+
+/** @returns why there is none, in words */
+function ownKernel(): MicrovmKernel | string {
+  const flavour = kernelModeEmulated ? 'software-kvm' : 'standard'
+  if (!existsSync(join(packageRoot, 'guest-kernel/build/linux', flavour, 'vmlinux'))) {
+    return `no Linux kernel is built: sh guest-kernel/linux/build.sh ${flavour}`
+  }
+  return { options: () => [] }
+}
+
+function stockKernel(): MicrovmKernel | string {
+  const found = findStockKernel()
+  if (typeof found === 'string') return found
+  const options = (t: ExecutionContext) => ['--kernel', found.vmlinuz, '--initrd', buildModules(t, found)]
+  return { options }
+}
+
+const OWN_KERNEL = { name: 'our kernel', find: ownKernel }
+const KERNELS = [
+  OWN_KERNEL,
+  // Nowhere else could it run.
+  ...(kernelModeEmulated ? [] : [{ name: "Debian's stock kernel", find: stockKernel }]),
+]
+
+/** Where kernel mode is emulated, by an emulated processor too. */
+const LIMIT_MS = 15 * 60_000
+
+type Implementation = (t: ExecutionContext, kernel: MicrovmKernel) => Promise<void>
+
+/** `test.serial` of ava, once for each kernel: each takes a processor for itself. */
+export const microvmTest = (title: string, implementation: Implementation): void =>
+  testWith(KERNELS, title, implementation)
+
+/** With the one that we configure alone. */
+export const ownKernelTest = (title: string, implementation: Implementation): void =>
+  testWith([OWN_KERNEL], title, implementation)
+
+function testWith(kernels: readonly (typeof OWN_KERNEL)[], title: string, implementation: Implementation): void {
+  for (const { name, find } of kernels) {
+    const found = whyNoRootImages ?? find()
+    if (typeof found === 'string') anyTest.serial.skip(`${title} (${name}; skipped: ${found})`, () => {})
+    else {
+      kvmTestSerial(`${title} (${name})`, (t) => {
+        t.timeout(LIMIT_MS)
+        return implementation(t, found)
+      })
+    }
+  }
+}
