@@ -89,7 +89,6 @@ export const FALLOC_FL_ZERO_RANGE = 0x10
 export const RWF_NOWAIT = 0x8
 
 // fcntl(2), <linux/fs.h>
-export const F_DUPFD_CLOEXEC = 1030
 export const F_RDLCK = 0
 export const F_WRLCK = 1
 export const F_UNLCK = 2

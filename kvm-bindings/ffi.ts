@@ -10,7 +10,6 @@ import {
   EFD_CLOEXEC,
   EINTR,
   EPOLL_CLOEXEC,
-  F_DUPFD_CLOEXEC,
   LOCK_EX,
   LOCK_NB,
   MFD_CLOEXEC,
@@ -86,7 +85,6 @@ const cRead = cFunction('read', 'int64', ['int', 'void *', 'size_t'])
 const cWrite = cFunction('write', 'int64', ['int', 'void *', 'size_t'])
 const cPipe2 = cFunction('pipe2', 'int', ['void *', 'int'])
 const cDup2 = cFunction('dup2', 'int', ['int', 'int'])
-const cFcntl = cFunction('fcntl', 'int', ['int', 'int', 'long'])
 const cFlock = cFunction('flock', 'int', ['int', 'int'])
 const cGetsockopt = cFunction('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *'])
 const cIsatty = cFunction('isatty', 'int', ['int'])
@@ -172,10 +170,6 @@ export function pipe(): readonly [read: number, write: number] {
 export const duplicate = (from: number, to: number): void => {
   retrying(() => cDup2()(from, to), 'dup2')
 }
-
-/** Another descriptor for the same open file. fcntl(2) */
-export const duplicateFd = (fd: number): number =>
-  retrying(() => cFcntl()(fd, F_DUPFD_CLOEXEC, 0), 'fcntl F_DUPFD_CLOEXEC')
 
 /** Takes the lock of an open file for its descriptor's lifetime, or says that another one has it. flock(2) */
 export function tryLock(fd: number): boolean {

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "calls.h"
@@ -26,6 +27,7 @@
 #define PATH_SIZE 4096
 #define EXIT_NOT_STARTED 127
 #define SIGNALS 64
+#define OPEN_FILES 1024 /* src/container/bundle.ts asks for the same */
 #define SET_MASK 2 /* SIG_SETMASK */
 #define WAIT_ALL 0x40000000 /* __WALL */
 
@@ -174,6 +176,20 @@ static void reset_signals(void)
 	call(__NR_rt_sigprocmask, SET_MASK, (long)&none, 0, sizeof none);
 }
 
+/*
+ * Programs in Go, runc among them, raise their own soft limit of descriptors when they start, and that may come after the
+ * limit was set for us. Programs that use select(2) misbehave with more than this. setrlimit(2)
+ */
+static void lower_open_files(void)
+{
+	struct rlimit limit;
+
+	if (call(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit) != 0 || limit.rlim_cur <= OPEN_FILES)
+		return;
+	limit.rlim_cur = OPEN_FILES;
+	call(__NR_prlimit64, 0, RLIMIT_NOFILE, (long)&limit, 0);
+}
+
 /* In the child. A session of its own, as it would lead one if it were process 1. */
 __attribute__((noreturn)) static void become(const char *file, char **argv, char **env, int errors, long terminal)
 {
@@ -190,6 +206,7 @@ __attribute__((noreturn)) static void become(const char *file, char **argv, char
 		}
 	}
 	reset_signals();
+	lower_open_files();
 	call(__NR_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0);
 	report.started_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	call(__NR_write, errors, (long)&report, sizeof report, 0);

@@ -11,6 +11,7 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
  */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cli: [
+    'archive',
     'bench',
     'compare',
     'report',
@@ -26,6 +27,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'kvm-bindings',
   ],
   holder: ['control', 'levels', 'instance', 'kvm-bindings'],
+  archive: [],
   control: ['instance', 'kvm-bindings'],
   report: ['bench', 'compare', 'instance'],
   bench: ['compare', 'image', 'instance', 'backends', 'memory', 'kvm-bindings'],

@@ -146,6 +146,17 @@ static int set_file(struct reader *item, char *what)
 	return !read_whole(item) || is_test() ? 0 : files_write(path, mode, flags & FILE_IF_ABSENT, bytes.at, left(&bytes));
 }
 
+/* Whoever goes on from here finds the file in memory. One that cannot be read is nobody's loss. */
+static int prefetch(struct reader *item, char *what)
+{
+	const char *path = read_text(item);
+
+	snprintf(what, WHAT_MAX, "reading %s", path);
+	if (read_whole(item) && !is_test())
+		files_prefetch(path);
+	return 0;
+}
+
 static step *const steps[] = {
 	[ITEM_CLOCK] = set_clock,
 	[ITEM_ENTROPY] = add_entropy,
@@ -156,6 +167,7 @@ static step *const steps[] = {
 	[ITEM_SHARE] = set_share,
 	[ITEM_FILE] = set_file,
 	[ITEM_DISK] = set_disk,
+	[ITEM_PREFETCH] = prefetch,
 };
 
 bool configure(struct reader *items, struct failure *failure)

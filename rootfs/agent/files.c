@@ -147,3 +147,22 @@ int files_write(const char *path, mode_t mode, bool if_absent, const uint8_t *by
 	close(fd);
 	return error;
 }
+
+/* Of more than this a start rarely reads all. */
+#define PREFETCH_MAX (16 << 20)
+
+void files_prefetch(const char *path)
+{
+	static char buffer[64 * 1024];
+	struct stat status;
+	off_t done = 0;
+	/* A FIFO would wait, and other devices may do anything. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+		for (ssize_t count = 1; count > 0 && done < PREFETCH_MAX; done += count)
+			count = read(fd, buffer, sizeof buffer);
+	close(fd);
+}

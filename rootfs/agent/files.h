@@ -21,5 +21,7 @@ int files_mount_share(const struct share *share);
  * @param if_absent leaves what the image or a program put there; what we wrote ourselves is replaced
  */
 int files_write(const char *path, mode_t mode, bool if_absent, const uint8_t *bytes, size_t count);
+/* Reads it into the page cache, as much of it as is worth it. */
+void files_prefetch(const char *path);
 
 #endif

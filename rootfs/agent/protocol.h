@@ -77,6 +77,7 @@ enum item_kind {
 	ITEM_SHARE = 7,
 	ITEM_FILE = 8,
 	ITEM_DISK = 9,
+	ITEM_PREFETCH = 10,
 };
 
 enum item_flag {

@@ -41,6 +41,10 @@ export const shortSet = [
     ],
   },
   { file: 'guest/smp', titles: ['a guest finds 3 processors *', 'a guest finds 4 processors *'] },
+  {
+    file: 'linux/run',
+    titles: ["run: input, both outputs, status and the kernel are those of a microVM (Debian's stock kernel*"],
+  },
   { file: 'guest/disks', titles: ['what a guest writes is in the image when it has ended*'] },
   {
     file: 'guest/busybox',
@@ -87,8 +91,9 @@ const pattern = (title) => new RegExp(`^${title.split('*').map(literally).join('
 export const missingFromShortSet = (titlesSeen) =>
   shortSetTitles.filter((title) => !titlesSeen.some((seen) => pattern(title).test(seen)))
 
-/** How a test says that it needs a KVM or containers (test/helpers/kvm.ts, containers.ts). */
-const STARTS_GUESTS = /\b(kvmTest|stockKernelTest|containerTest|levelTest|rootlessTest|microvmTest|ownKernelTest|whyNoKvm)/
+/** How a test says that it needs a KVM or containers (test/helpers/kvm.ts, containers.ts, microvm.ts; test/contract/levels/). */
+const STARTS_GUESTS =
+  /\b(kvmTest|stockKernelTest|containerTest|levelTest|rootlessTest|microvmTest|ownKernelTest|\w+KeepTheirPromises|whyNoKvm)/
 /** Whole folders, whatever they say. */
 const GUEST_FOLDERS = ['guest/', 'kvm-bindings/']
 /**

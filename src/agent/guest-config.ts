@@ -64,6 +64,8 @@ export interface GuestConfig {
   readonly disks?: readonly GuestDisk[]
   readonly shares?: readonly GuestShare[]
   readonly files?: readonly GuestFile[]
+  /** Files of its root that are read into its memory, for whoever is saved and goes on later. */
+  readonly prefetch?: readonly string[]
 }
 
 /** @throws UsageError when it does not fit into a frame, or a part of it cannot be */
@@ -73,7 +75,18 @@ export function encodeConfig(config: GuestConfig): Buffer {
     const bytes = item.end()
     items.u16(kind).u32(bytes.length).bytes(bytes)
   }
-  const { clock, entropy, hostname, loopback, network, root, disks = [], shares = [], files = [] } = config
+  const {
+    clock,
+    entropy,
+    hostname,
+    loopback,
+    network,
+    root,
+    disks = [],
+    shares = [],
+    files = [],
+    prefetch = [],
+  } = config
   if (clock !== undefined) {
     add(ITEM.clock, new PayloadWriter().u64(clock / 1_000_000_000n).u32(Number(clock % 1_000_000_000n)))
   }
@@ -85,6 +98,7 @@ export function encodeConfig(config: GuestConfig): Buffer {
   for (const { device, bytes } of disks) add(ITEM.disk, new PayloadWriter().u64(BigInt(bytes)).text(device))
   for (const share of shares) add(ITEM.share, shareItem(share))
   for (const file of files) add(ITEM.file, fileItem(file))
+  for (const path of prefetch) add(ITEM.prefetch, new PayloadWriter().text(path))
   const bytes = items.end()
   if (bytes.length > FRAME_MAX) {
     throw new UsageError(

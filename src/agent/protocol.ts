@@ -60,6 +60,7 @@ export const ITEM = {
   share: 7,
   file: 8,
   disk: 9,
+  prefetch: 10,
 } as const
 
 export const SHARE = { readOnly: 1 } as const

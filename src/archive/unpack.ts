@@ -53,7 +53,8 @@ export async function unpack(archive: AsyncIterable<Uint8Array>, path: string): 
     if (error instanceof TarError) {
       throw new UnsoundArchive(`Cannot copy to ${path}: what came is not sound: ${error.message}.`, { cause: error })
     }
-    throw error
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error
+    throw new HostError(`Cannot copy to ${path}: ${pathFault(error)}.`, { cause: error })
   } finally {
     target?.close()
   }
@@ -121,7 +122,7 @@ class Target {
         try {
           // The descriptor is none to read by, which fchmod wants.
           const fd = openSync(`/proc/self/fd/${directory}`, constants.O_RDONLY | constants.O_DIRECTORY)
-          settle(fd, header)
+          settleDirectory(fd, header)
           closeSync(fd)
         } finally {
           closeSync(directory)
@@ -223,6 +224,15 @@ function makeSymlink(parent: number, name: string, { link, mtime }: TarHeader): 
     lutimesSync(path, mtime, mtime)
   } catch {
     // A time that the file system cannot hold is no reason to do without the link.
+  }
+}
+
+/** One that was there before may be somebody else's, and stays as it is. */
+function settleDirectory(fd: number, header: TarHeader): void {
+  try {
+    settle(fd, header)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error
   }
 }
 

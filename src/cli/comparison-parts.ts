@@ -1,5 +1,5 @@
 /** One table for each part of a comparison; a column a level. */
-import { nameOf, wallOf } from '../compare/compared.ts'
+import { isolationOf, nameOf } from '../compare/compared.ts'
 import type {
   AttackNotTried,
   CallsOfParty,
@@ -172,7 +172,7 @@ export function isolationTable({ findings, systemCalls }: IsolationComparison, a
     [
       ...findings.map(({ question, expected, seen }) => [
         question,
-        ...names.map((name) => seenWords(seen[name], expected[wallOf(name)], short)),
+        ...names.map((name) => seenWords(seen[name], expected[isolationOf(name)], short)),
       ]),
       ['host calls that the program may make', ...calls('program', allowed)],
       ['  of which it made under load', ...calls('program', seen)],
@@ -194,7 +194,7 @@ export function neighbourTable({ trials }: NeighbourComparison, names: Levels): 
   const rows = trials.flatMap(({ attack, levels }) =>
     names.flatMap((name) => {
       const outcome = levels[name]
-      return outcome ? [[ATTACK_WORDS[attack], wallOf(name), ...outcomeCells(outcome)]] : []
+      return outcome ? [[ATTACK_WORDS[attack], isolationOf(name), ...outcomeCells(outcome)]] : []
     }),
   )
   return renderTable(['NEIGHBOUR of', 'level', 'during / after', 'host', 'the attacker'], rows)

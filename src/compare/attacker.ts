@@ -4,16 +4,17 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PIDS_LIMIT } from '../container/bundle.ts'
 import { identityOf, isAlive, type ProcessIdentity } from '../instance/process-identity.ts'
+import type { Isolation } from '../instance/run-spec.ts'
 import { attackPath } from '../paths.ts'
 import type { AttackRow } from './attacks.ts'
 import { onLines, type RunChild, startRun } from './child.ts'
-import { type Compared, type Wall, wallOf } from './compared.ts'
+import { type Compared, isolationOf } from './compared.ts'
 import type { NeighbourOutcome } from './comparison.ts'
 import { processMemory, withDescendants } from './process-memory.ts'
 import { instanceArgs, type Session } from './session.ts'
 
 /** For starting, and for what the host needs to end it; a Linux whose kernel mode is emulated takes its time for all. */
-const OVERTIME_MS: Readonly<Record<Wall, number>> = { container: 5000, unikernel: 5000, microvm: 90_000 }
+const OVERTIME_MS: Readonly<Record<Isolation, number>> = { container: 5000, unikernel: 5000, microvm: 45_000 }
 const LOOK_MS = 200
 /** Our command, the OCI runtime and its like. */
 const PROCESSES_AROUND = 16
@@ -34,7 +35,7 @@ export async function attack(level: Compared, row: AttackRow, ms: number, sessio
   const { memoryBytes, abort } = session
   const name = `compare-${process.pid}-${++named}`
   const args = [
-    ...['--name', name, '--timeout', `${ms + OVERTIME_MS[wallOf(level)]}ms`],
+    ...['--name', name, '--timeout', `${ms + OVERTIME_MS[isolationOf(level)]}ms`],
     ...instanceArgs(level, memoryBytes),
     ...[attackPath, ...row.args(ms, memoryBytes)],
   ]

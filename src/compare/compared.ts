@@ -2,16 +2,14 @@
  * What a comparison has a column for: every isolation level, and a microVM in both of its ways of starting, because
  * they differ by more than levels do. Inside, the two are the same.
  */
-
-/** The walls, as `run --isolation` names them. */
-export type Wall = 'container' | 'unikernel' | 'microvm'
+import type { Isolation } from '../instance/run-spec.ts'
 
 /** In the order in which they are measured and shown; as `--levels` and the JSON name them. */
 export const COMPARED = ['container', 'unikernel', 'microvm', 'microvm-cold'] as const
 export type Compared = (typeof COMPARED)[number]
 
 interface ComparedLevel {
-  readonly wall: Wall
+  readonly isolation: Isolation
   /** What people read. */
   readonly name: string
   /** Options of `run`. */
@@ -21,19 +19,19 @@ interface ComparedLevel {
 }
 
 const LEVELS: Readonly<Record<Compared, ComparedLevel>> = {
-  container: { wall: 'container', name: 'container', options: ['--isolation', 'container'] },
-  unikernel: { wall: 'unikernel', name: 'unikernel', options: ['--isolation', 'unikernel'] },
+  container: { isolation: 'container', name: 'container', options: ['--isolation', 'container'] },
+  unikernel: { isolation: 'unikernel', name: 'unikernel', options: ['--isolation', 'unikernel'] },
   /** From the snapshot of a kernel that has booted: how `run` starts one. */
-  microvm: { wall: 'microvm', name: 'microvm (warm)', options: ['--isolation', 'microvm'] },
+  microvm: { isolation: 'microvm', name: 'microvm (warm)', options: ['--isolation', 'microvm'] },
   'microvm-cold': {
-    wall: 'microvm',
+    isolation: 'microvm',
     name: 'microvm (cold)',
     options: ['--isolation', 'microvm', '--cold'],
     insideLike: 'microvm',
   },
 }
 
-export const wallOf = (level: Compared): Wall => LEVELS[level].wall
+export const isolationOf = (level: Compared): Isolation => LEVELS[level].isolation
 export const nameOf = (level: Compared): string => LEVELS[level].name
 export const runOptions = (level: Compared): readonly string[] => LEVELS[level].options
 

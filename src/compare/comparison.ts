@@ -3,7 +3,8 @@
  * the names; samples stand beside their summaries, so that a reader can draw and judge them. A part that was not asked
  * for is absent, and nothing in here is ever filled in: what could not be measured is null or absent, with a reason.
  */
-import type { Compared, Wall } from './compared.ts'
+import type { Isolation } from '../instance/run-spec.ts'
+import type { Compared } from './compared.ts'
 import type { HostFacts } from './host-facts.ts'
 
 export const SCHEMA = 'cloister.compare/3'
@@ -240,7 +241,7 @@ export interface IsolationComparison {
 export interface IsolationFinding {
   readonly question: string
   /** What each level promises, however it is started. */
-  readonly expected: Readonly<Record<Wall, string>>
+  readonly expected: Readonly<Record<Isolation, string>>
   readonly seen: PerLevel<Seen>
 }
 

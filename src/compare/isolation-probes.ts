@@ -7,9 +7,10 @@ import { readlinkSync } from 'node:fs'
 import { release } from 'node:os'
 import { HostError } from '../errors.ts'
 import { bootId } from '../host/boot-id.ts'
+import type { Isolation } from '../instance/run-spec.ts'
 import { probePath } from '../paths.ts'
 import { startRun } from './child.ts'
-import { type Compared, nameOf, type Wall, wallOf } from './compared.ts'
+import { type Compared, isolationOf, nameOf } from './compared.ts'
 import type { IsolationFinding } from './comparison.ts'
 import { instanceArgs, type Session } from './session.ts'
 
@@ -33,13 +34,13 @@ interface ProbeAnswer {
 
 interface Probe {
   readonly question: string
-  readonly expected: Readonly<Record<Wall, string>>
+  readonly expected: Readonly<Record<Isolation, string>>
   readonly words: (answer: ProbeAnswer) => string
-  readonly holds: Readonly<Record<Wall, (answer: ProbeAnswer) => boolean>>
+  readonly holds: Readonly<Record<Isolation, (answer: ProbeAnswer) => boolean>>
 }
 
 const count = (value: number | null) => (value === null ? 'none' : String(value))
-const all = <T>(value: T): Record<Wall, T> => ({ container: value, unikernel: value, microvm: value })
+const all = <T>(value: T): Record<Isolation, T> => ({ container: value, unikernel: value, microvm: value })
 
 /** Whatever it found there is a guest kernel's: the host's boot id never changes while the host is up, and is its own. */
 const onOwnKernel = (answer: ProbeAnswer) =>
@@ -164,7 +165,10 @@ export async function probeIsolation(session: Session): Promise<IsolationFinding
     question,
     expected,
     seen: Object.fromEntries(
-      [...answers].map(([level, answer]) => [level, { text: words(answer), asExpected: holds[wallOf(level)](answer) }]),
+      [...answers].map(([level, answer]) => [
+        level,
+        { text: words(answer), asExpected: holds[isolationOf(level)](answer) },
+      ]),
     ),
   }))
 }

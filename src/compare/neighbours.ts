@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import { HostError } from '../errors.ts'
 import { attack } from './attacker.ts'
 import { ATTACK_ROWS, type AttackRow } from './attacks.ts'
-import { type Compared, nameOf, wallOf } from './compared.ts'
+import { type Compared, isolationOf, nameOf } from './compared.ts'
 import type { AttackNotTried, NeighbourComparison, NeighbourOutcome, RateSample } from './comparison.ts'
 import { reserveBytes } from './growth.ts'
 import { startNeighbour } from './neighbour.ts'
@@ -46,7 +46,7 @@ async function tryAttack(
   row: AttackRow,
   session: Session,
 ): Promise<NeighbourOutcome | AttackNotTried> {
-  const expected = row.expected[wallOf(level)]
+  const expected = row.expected[isolationOf(level)]
   if (typeof expected !== 'string') return { tried: false, reason: expected.notTried }
   session.progress('neighbours', `${row.attack} beside a ${nameOf(level)}`)
   const neighbour = await startNeighbour(level, session)
@@ -58,7 +58,7 @@ async function tryAttack(
     await pause(AFTER_MS, session.abort)
     const survived = await neighbour.reports(SILENCE_MS)
     const rate = ratesOf(neighbour.samples, attackFromMs, attackToMs)
-    const ended = row.ended[wallOf(level)](attacker.exitCode, attacker.said)
+    const ended = row.ended[isolationOf(level)](attacker.exitCode, attacker.said)
     const unharmed = survived && contained && keptItsShare(rate)
     return {
       tried: true,

@@ -9,7 +9,7 @@ import { HostError } from '../errors.ts'
 import { readStatus } from '../host/process-status.ts'
 import { probePath } from '../paths.ts'
 import { onLines, type RunChild, startRun } from './child.ts'
-import { type Compared, nameOf, wallOf } from './compared.ts'
+import { type Compared, isolationOf, nameOf } from './compared.ts'
 import type { CallsOfParty, PerLevel, SystemCallSurface, TracedCalls } from './comparison.ts'
 import { withDescendants } from './process-memory.ts'
 import { instanceArgs, type Session } from './session.ts'
@@ -73,7 +73,7 @@ type Policy = Pick<CallsOfParty, 'allowed' | 'policy'>
 function policyOf(level: Compared, program: readonly number[]): Policy {
   if (program.length === 0) return { allowed: 0, policy: 'no process on the host: its calls end in the guest kernel' }
   const filtered = program.every(hasFilter)
-  if (wallOf(level) !== 'container' || !filtered) return filterOf(program)
+  if (isolationOf(level) !== 'container' || !filtered) return filterOf(program)
   return {
     allowed: reachableSyscalls(seccompProfile()),
     policy: 'a seccomp filter, as src/container/syscalls.ts lists',

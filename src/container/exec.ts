@@ -25,8 +25,8 @@ import type { RunSpec } from '../instance/run-spec.ts'
 import { ociUser } from './bundle.ts'
 import { errorName, refusedStart } from './ending.ts'
 import { execArguments, INIT_DESCRIPTORS, INIT_NAME, type InitReport } from './init.ts'
-import { endWhenEmpty } from './last-output.ts'
 import { FILES, HOST_ENVIRONMENT, type LaunchFacts, runtimeCall } from './launch.ts'
+import { programOutput } from './program-output.ts'
 import { logErrors } from './runtime.ts'
 import { readReport } from './runtime-process.ts'
 import { openTerminalSizes } from './terminal-sizes.ts'
@@ -58,7 +58,7 @@ export function execInContainer(spec: RunSpec, exec: ExecSpec, place: ExecPlace)
   const [input, output, errors] = [pipe(), pipe(), pipe()]
   writeFileSync(at(files.process), JSON.stringify(ociProcess(spec, exec, at(FILES.config))), { mode: 0o600 })
   const stdin = new Socket({ fd: input[1], readable: false, writable: true })
-  const [stdout, stderr] = [output, errors].map(([read]) => new Socket({ fd: read, readable: true, writable: false }))
+  const [stdout, stderr] = [programOutput(output[0]), programOutput(errors[0])]
   stdin.on('error', () => stdin.destroy())
   if (!exec.interactive) stdin.end()
   let child: ChildProcess
@@ -89,7 +89,7 @@ export function execInContainer(spec: RunSpec, exec: ExecSpec, place: ExecPlace)
     ended = true
     const isKilled = status === 128 + SIGKILL && place.isEnding()
     await reported
-    for (const stream of [stdout!, stderr!]) endWhenEmpty(stream)
+    for (const one of [stdout, stderr]) one.programEnded()
     terminal?.close()
     const said = contentOf(at(files.log))
     for (const file of Object.values(files)) rmSync(at(file), { force: true })
@@ -107,7 +107,7 @@ export function execInContainer(spec: RunSpec, exec: ExecSpec, place: ExecPlace)
     setTimeout(killAll, LOOK_MS).unref()
   }
   return {
-    ...{ stdin, stdout: stdout!, stderr: stderr!, signal },
+    ...{ stdin, stdout: stdout.stream, stderr: stderr.stream, signal },
     wait: () => over,
     resize: (size) => terminal?.resize(size),
     pids: () => (ended || child.pid === undefined ? [] : [child.pid, ...descendantsOf(child.pid)]),

@@ -27,7 +27,7 @@ export function parseExec(asked: Fields): ExecSpec {
 }
 
 /** @throws UsageError */
-export const parseSize = (fields: Fields): TerminalSize => ({
+export const parseSize = (fields: Fields | null): TerminalSize => ({
   cols: wholeNumber(fields, 'cols', 1, WINDOW_MAX),
   rows: wholeNumber(fields, 'rows', 1, WINDOW_MAX),
 })

@@ -290,6 +290,8 @@ class Serial implements BusDevice, Savable {
     this.#looped = saved.integers('looped', FIFO_BYTES, 0xff)
     this.#sending = saved.integers('sending', FIFO_BYTES, 0xff)
     this.#announced = saved.integer('announced', IER_MASK)
+    // Its edge may have been on its way when it was saved. One too many is nothing to a driver.
+    if (this.#announced !== 0) this.#raiseInterrupt()
   }
 }
 

@@ -17,13 +17,11 @@ export const MACHINE_STATE_SCHEMA = 'cloister-machine-state/1'
 
 export interface MachineParts extends KvmParts {
   readonly memory: GuestMemory
-  /** Whether the guest has been told where the number of its generation is. */
-  readonly acpi: boolean
+  /** The line of its event device, where the guest has been told where the number of its generation is. */
+  readonly raiseGeneration: (() => void) | undefined
   readonly policy: CpuPolicy
   readonly transports: readonly MmioTransport[]
   readonly ports: readonly (Savable & { readonly name: string })[]
-  /** Interrupt lines of those devices that do not raise theirs again themselves. */
-  readonly lines: readonly (() => void)[]
 }
 
 /** While the machine is paused. */
@@ -73,7 +71,7 @@ export function restoreMachine(parts: MachineParts, state: Json, options?: Resto
 }
 
 function restoreParts(parts: MachineParts, state: Json, options?: RestoreOptions): void {
-  const { memory, acpi, transports, ports, lines, vcpus } = parts
+  const { memory, raiseGeneration, transports, ports, vcpus } = parts
   const saved = new SavedFields('the machine', state)
   const devices = saved.array('devices', VIRTIO_SLOTS, (device) => device as JsonObject)
   if (devices.length !== transports.length) {
@@ -85,8 +83,9 @@ function restoreParts(parts: MachineParts, state: Json, options?: RestoreOptions
   const portStates = new SavedFields('the ports', saved.value('ports'))
   for (const port of ports) port.restore(portStates.value(port.name))
   for (const [slot, transport] of transports.entries()) transport.restore(devices[slot]!)
-  if (acpi) writeGeneration(memory)
-  // An edge may have been on its way from its irqfd when the state was saved. The line of the event device is among them.
-  for (const raise of lines) raise()
+  if (raiseGeneration) {
+    writeGeneration(memory)
+    raiseGeneration()
+  }
   for (const vcpu of vcpus) tellOfPause(vcpu)
 }

@@ -103,7 +103,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     )
     const { reactor, onStep = () => {} } = config
     onStep('vm')
-    const { ports, portDevices, mmio, transports, lines } = placeDevices(config, {
+    const { ports, portDevices, mmio, transports, raiseGeneration } = placeDevices(config, {
       vm,
       memory: ram.memory,
       reactor,
@@ -140,17 +140,15 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
         for (const transport of transports) transport.drain()
       },
     })
-    const acpi = config.acpi ?? false
     const parts = {
       vm,
       vcpus,
       memory: ram.memory,
-      acpi,
       pit: config.pit ?? false,
       policy,
       transports,
       ports: portDevices,
-      lines,
+      raiseGeneration,
     }
     if (config.restore) {
       const { restoreMachine } = await machineState()

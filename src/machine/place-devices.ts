@@ -46,13 +46,7 @@ interface Site {
   readonly registerPages: RegisterPages | undefined
 }
 
-/** A site with the lines to it that are raised again after a restore: virtio devices see to theirs. */
-interface Work extends Site {
-  readonly lines: (() => void)[]
-}
-
-export function placeDevices(plan: DevicePlan, place: Site) {
-  const site: Work = { ...place, lines: [] }
+export function placeDevices(plan: DevicePlan, site: Site) {
   const transports = plan.devices.length <= VIRTIO_SLOTS ? plan.devices.map((_, slot) => connect(plan, slot, site)) : []
   if (transports.length < plan.devices.length) {
     throw new BugError(`Cannot place ${plan.devices.length} virtio devices: there are ${VIRTIO_SLOTS} slots.`)
@@ -62,14 +56,15 @@ export function placeDevices(plan: DevicePlan, place: Site) {
   const rows = portDevices(plan, site)
   const ports = new Bus()
   for (const { at, device } of rows) ports.add(at.base, at.size, device)
-  if (plan.acpi) repeatedLine(GENERATION_GSI, site)
-  return { ports, portDevices: rows.map(({ device }) => device), mmio, transports, lines: site.lines }
+  /** Tells the guest that it is another generation of itself. */
+  const raiseGeneration = plan.acpi ? interruptLine(GENERATION_GSI, site) : undefined
+  return { ports, portDevices: rows.map(({ device }) => device), mmio, transports, raiseGeneration }
 }
 
-function portDevices({ serial }: DevicePlan, site: Work) {
+function portDevices({ serial }: DevicePlan, site: Site) {
   const { finish } = site
   return [
-    { at: PORTS.serial, device: createSerial({ ...serial, raiseInterrupt: repeatedLine(PORTS.serial.gsi, site) }) },
+    { at: PORTS.serial, device: createSerial({ ...serial, raiseInterrupt: interruptLine(PORTS.serial.gsi, site) }) },
     { at: PORTS.exit, device: createExitPort((value) => finish({ kind: 'exitPort', value })) },
     { at: PORTS.panic, device: createPanicPort(() => finish({ kind: 'panic' })) },
     { at: PORTS.i8042, device: createI8042(() => finish({ kind: 'reset' })) },
@@ -110,12 +105,6 @@ function interruptLine(gsi: number, site: Site): () => void {
   const fd = newEventfd(site)
   site.vm.irqfd({ fd, gsi })
   return () => eventfdWrite(fd, 1n)
-}
-
-function repeatedLine(gsi: number, site: Work): () => void {
-  const raise = interruptLine(gsi, site)
-  site.lines.push(raise)
-  return raise
 }
 
 function newEventfd({ releases }: Site): number {

@@ -3,7 +3,7 @@
  * a snapshot is mapped copy-on-write from the snapshot's own files.
  */
 import { MAP_PRIVATE, MAP_SHARED } from '../../kvm-bindings/constants.ts'
-import { close, duplicateFd, munmap, viewMemory } from '../../kvm-bindings/ffi.ts'
+import { close, munmap, viewMemory } from '../../kvm-bindings/ffi.ts'
 import { discardPages, forgetPages } from '../../kvm-bindings/memory-advice.ts'
 import { BugError } from '../errors.ts'
 import { GuestMemory } from './guest-memory.ts'
@@ -58,7 +58,7 @@ class GuestRam implements Ram {
   readonly #size: number
   readonly #letGo: (() => void) | undefined
   /** What the memory came from. */
-  readonly #origin: MemoryImage | undefined
+  #origin: MemoryImage | undefined
   /** Behind the private mapping: the origin, and zeros where it was remapped. */
   #image: MemoryImage | undefined
   readonly #remapped: PageRange[] = []
@@ -119,30 +119,44 @@ class GuestRam implements Ram {
     if (this.#closed) return
     this.#closed = true
     for (const { hva, size } of this.regions) munmap(hva, size)
+    this.#letFilesGo()
+  }
+
+  /** Whoever has the memory set aside reads from them, when the memory is gone too. */
+  #letFilesGo(): void {
+    if (!this.#closed || this.#frozen) return
     if (this.memfd !== undefined) close(this.memfd)
     this.#letGo?.()
   }
 
   /** New memory: the guest goes on with a private mapping of its file, which stays as it is. */
   #setAside(memfd: number): FrozenRam {
-    const file = duplicateFd(memfd)
-    const bytes = this.#size
     for (const { hva, size, offset } of this.regions) mapFile(memfd, MAP_PRIVATE, offset, size, hva)
     let image: MemoryImage | undefined
     return {
-      image() {
-        image ??= sparseImage(file, bytes)
+      image: () => {
+        image ??= sparseImage(memfd, this.#size)
         return image
       },
       thawsPaused: true,
       thaw: () => {
-        close(file)
         this.#frozen = false
-        if (this.#closed) return
-        copyRanges(this.regions, writtenRanges(this.regions), memfd)
-        for (const { hva, size, offset } of this.regions) mapFile(memfd, MAP_SHARED, offset, size, hva)
+        if (!this.#closed) this.#putTogether(memfd)
+        this.#letFilesGo()
       },
     }
+  }
+
+  /** What was written beside the memfd goes into it. */
+  #putTogether(memfd: number): void {
+    try {
+      copyRanges(this.regions, writtenRanges(this.regions), memfd)
+    } catch {
+      // The host has no memory for it: the guest goes on as one that came from an image.
+      this.#origin = this.#image = { size: this.#size, pieces: [{ offset: 0, length: this.#size, fd: memfd, at: 0 }] }
+      return
+    }
+    for (const { hva, size, offset } of this.regions) mapFile(memfd, MAP_SHARED, offset, size, hva)
   }
 
   /** Memory of an image: what was written since is copied, the rest stays where it is. */
@@ -156,15 +170,14 @@ class GuestRam implements Ram {
       throw error
     }
     const copies = written.map(({ offset, length }): ImagePiece => ({ offset, length, fd: file, at: offset }))
-    const letGo = origin.keep?.()
     return {
       image: () => overlay(image, copies),
       since: { image: origin, written: [...written, ...this.#remapped] },
       thawsPaused: false,
       thaw: () => {
         close(file)
-        letGo?.()
         this.#frozen = false
+        this.#letFilesGo()
       },
     }
   }

@@ -13,10 +13,10 @@ const OF_A_FILE = 0x2000_0000
 const BATCH_PAGES = 65_536
 
 /** As offsets from the address. All of it where this process may not look. */
-export function writtenPages(address: bigint, size: number): PageRange[] {
+export function writtenPages(address: bigint, size: number, pagemap = '/proc/self/pagemap'): PageRange[] {
   let fd: number
   try {
-    fd = openSync('/proc/self/pagemap', 'r')
+    fd = openSync(pagemap, 'r')
   } catch {
     return [{ offset: 0, length: size }]
   }

@@ -36,6 +36,17 @@ export const guestConfig = (
   shares,
 })
 
+/** What a guest is told before it is saved for others that have the same root: nothing that is its own. */
+export const rootConfig = (
+  { name }: Pick<RunSpec, 'name'>,
+  { root }: ConfiguredDevices,
+  prefetch: readonly string[],
+): GuestConfig => ({
+  ...guestIdentity({ name }, undefined),
+  root: { serial: ROOT_SERIAL, bytes: root.bytes },
+  prefetch,
+})
+
 /** There are never as many as letters. */
 const deviceName = (index: number) => `vd${String.fromCharCode(0x61 + index)}`
 

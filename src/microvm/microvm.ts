@@ -5,7 +5,6 @@
 import { type Agent, agentClient } from '../agent/client.ts'
 import type { Hello } from '../agent/messages.ts'
 import type { AgentSession } from '../agent/session.ts'
-import type { AgentTransport } from '../agent/transport.ts'
 import { Reactor } from '../backends/reactor.ts'
 import { type CloisterError, EXIT, GuestError, UsageError } from '../errors.ts'
 import type { ExecSession, ExecSpec } from '../instance/exec.ts'
@@ -31,24 +30,23 @@ import { askForMemory, guestMemoryUsage } from '../vmm/balloon-requests.ts'
 import { securityOfVm } from '../vmm/security.ts'
 import { joinVmmCgroup, type VmmCgroup } from '../vmm/vmm-cgroup.ts'
 import { vmmUsage } from '../vmm/vmm-usage.ts'
-import { execProcess, mainProcess } from './agent-process.ts'
+import { execProcess } from './agent-process.ts'
 import { createConsoleLog } from './console-log.ts'
 import { describeEnd, describeExit } from './ending.ts'
 import { type Guest, type GuestOrder, openGuest, RestoreFailure } from './guest.ts'
-import { guestConfig } from './guest-config.ts'
 import { type GuestLinux, guestLinux } from './guest-linux.ts'
+import { type Asked, GuestStart } from './guest-start.ts'
 import { findModules } from './kernel-modules.ts'
+import { programFiles } from './program-files.ts'
 import { openProgramStreams, type ProgramStreams } from './program-streams.ts'
 import { rootImage } from './root-image.ts'
 import type { Resumption } from './snapshot.ts'
-import { type WarmStart, warmStart } from './warm.ts'
+import { warmStart } from './warm.ts'
 import { warmKey } from './warm-key.ts'
 
 const SIGPIPE = 13
 /** A kernel and the program's pages; below this nothing useful fits. */
 const MEMORY_MIN = 32 * MIB
-/** By then a kernel that is not stuck has started its init, even one that is emulated by an emulated processor. */
-const BOOT_MS = 300_000
 /** One that has booted before answers in milliseconds. */
 const RESTORE_MS = 10_000
 /** A guest that dies takes its agent along: why is heard a moment after. */
@@ -89,9 +87,8 @@ class Microvm implements Instance {
   #guest: Guest | undefined
   #agent: Agent | undefined
   #session: AgentSession | undefined
-  #warm: WarmStart | undefined
-  #bootOrder: GuestOrder | undefined
-  /** What the next guest will go on from is being written. */
+  #start: GuestStart | undefined
+  /** A snapshot is being written. */
   #saving: Promise<void> | undefined
   readonly #calledOff = new AbortController()
   #paused = false
@@ -124,7 +121,7 @@ class Microvm implements Instance {
     if (this.#over) return from?.close()
     if (detached) this.#joinGroup()
     const order = this.#order(image, this.#linux)
-    const guest = from ? await this.#openFrom(order, from) : await this.#openGuest(order)
+    const guest = from ? await this.#openFrom(order, from) : await this.#newStart(order, source, image).open()
     this.phases.created = now()
     this.phases.entered = now()
     this.#enter(guest)
@@ -152,6 +149,7 @@ class Microvm implements Instance {
 
   kill(outcome: ExitResult): void {
     this.#settle(outcome)
+    this.#start?.callOff()
     this.#calledOff.abort()
     this.#guest?.machine.stop()
   }
@@ -175,7 +173,7 @@ class Microvm implements Instance {
     const cannot = `Cannot take a snapshot of "${this.#spec.name}"`
     if (!this.#guest) throw new UsageError(`${cannot}: it has not started yet.`)
     const program = await this.#program.promise
-    await this.#saving
+    await this.#start?.saved()
     const [guest, agent, linux, image] = [this.#guest, this.#agent, this.#linux, this.#image]
     if (!program || this.#over || !agent || !linux || image === undefined) {
       throw new UsageError(`${cannot}: it has ended.`)
@@ -183,19 +181,29 @@ class Microvm implements Instance {
     const { holdPrograms, saveMicrovm } = await import('./snapshot.ts')
     const subject = { spec: this.#spec, linux, image, guest, agent }
     const paused = this.#paused
+    const { signal } = this.#calledOff
     // One that stands still since its last snapshot is as it has to be.
     const goOn = this.#goOnLater ?? (await this.#runningMeanwhile(guest, () => holdPrograms(subject)))
     if (paused) {
       this.#goOnLater = goOn
-      return await saveMicrovm(subject, asked, { paused, onContinued: () => {} })
+      return await this.#untilSaved(saveMicrovm(subject, asked, { paused, onContinued: () => {}, signal }))
     }
     const { promise: continued, resolve: onContinued } = withResolvers<void>()
-    const saved = saveMicrovm(subject, asked, { paused, onContinued })
+    const saved = this.#untilSaved(saveMicrovm(subject, asked, { paused, onContinued, signal }))
     saved.catch(() => {}).then(() => onContinued())
     await continued
     // The files are written beside its work.
     await this.#unlessOver(goOn())
     return await saved
+  }
+
+  /** What a snapshot reads stays until it is written. */
+  #untilSaved<T>(saved: Promise<T>): Promise<T> {
+    this.#saving = saved.then(
+      () => {},
+      () => {},
+    )
+    return saved
   }
 
   /** What stands still answers nobody. */
@@ -273,10 +281,6 @@ class Microvm implements Instance {
       },
       onOutputLost: (error) => this.#outputLost(error),
     })
-    const { initrd = linux.flavour === 'foreign' ? findModules(linux.path)?.file : undefined } = this.#spec
-    const files = [agentPath, ...(initrd === undefined ? [] : [initrd])]
-    const key = warmKey({ spec: this.#spec, digest: linux.digest, files, host: hostStamp() })
-    if (key !== undefined && this.#spec.from === undefined) this.#warm = warmStart(key, this.#log)
     return {
       spec: this.#spec,
       linux,
@@ -287,6 +291,32 @@ class Microvm implements Instance {
       runner,
       trace,
     }
+  }
+
+  #newStart(order: GuestOrder, source: FileSource, image: string): GuestStart {
+    const { linux } = order
+    const { initrd = linux.flavour === 'foreign' ? findModules(linux.path)?.file : undefined } = this.#spec
+    const parts = [agentPath, ...(initrd === undefined ? [] : [initrd])]
+    const facts = { spec: this.#spec, digest: linux.digest, files: parts, host: hostStamp() }
+    const files = programFiles(source, this.#spec)
+    const way = (key: string | undefined) => (key === undefined ? undefined : warmStart(key, this.#log))
+    const ways = { booted: way(warmKey(facts)), rooted: way(warmKey({ ...facts, root: [image, ...files] })), files }
+    this.#start = new GuestStart(order, ways, {
+      log: this.#log,
+      terminal: () => this.#terminal,
+      isPaused: () => this.#paused,
+      isOver: () => this.#over,
+      unlessOver: (work) => this.#unlessOver(work),
+      onMade: (guest) => this.#enter(guest),
+      onAgent: (agent) => {
+        this.#agent = agent
+      },
+      onGreeted: (hello, guest) => {
+        this.#greeted(hello)
+        if (guest.restored) void guest.machine.ended.then((end) => this.#machineEnded(end))
+      },
+    })
+    return this.#start
   }
 
   async #openResumption(): Promise<Resumption | undefined> {
@@ -306,23 +336,9 @@ class Microvm implements Instance {
     }
   }
 
-  /** One that has booted already, where there is one. */
-  async #openGuest(order: GuestOrder): Promise<Guest> {
-    this.#bootOrder = order
-    const booted = await this.#warm?.find()
-    try {
-      return await openGuest(order, booted)
-    } catch (error) {
-      if (!(error instanceof RestoreFailure)) throw error
-      this.#warm?.discard(error.message)
-      return await openGuest(order)
-    } finally {
-      booted?.close()
-    }
-  }
-
   #enter(guest: Guest): void {
     this.#guest = guest
+    // One that goes on from a snapshot may turn out to be of no use, and another one take its place.
     if (!guest.restored) void guest.machine.ended.then((end) => this.#machineEnded(end))
     if (this.#over) guest.machine.stop()
     else guest.machine.start()
@@ -330,38 +346,8 @@ class Microvm implements Instance {
 
   /** @throws what kept it from running */
   async #startProgram(guest: Guest): Promise<void> {
-    if (guest.restored && (await this.#startRestored(guest))) return
-    await this.#startBooting(this.#guest!)
-  }
-
-  /**
-   * The guest has booted before: all that there is to say goes to it at once.
-   * @returns false when it did not answer, and another one boots in its place
-   */
-  async #startRestored(guest: Guest): Promise<boolean> {
-    try {
-      const ended = guest.machine.ended.then(() => Promise.reject(new Error('its machine has ended')))
-      const late = failAfter(RESTORE_MS, 'its agent does not answer')
-      const stream = await this.#unlessOver(Promise.race([guest.agentStream(), ended, late.failed]))
-      if (!stream) return true
-      const agent = this.#newAgent(stream)
-      const asked = this.#ask(agent, guest)
-      const hello = await this.#unlessOver(Promise.race([agent.hello(), ended, late.failed]))
-      late.clear()
-      if (!hello) return true
-      // From here on its program may have begun.
-      void guest.machine.ended.then((end) => this.#machineEnded(end))
-      this.#greeted(hello)
-      await this.#runProgram(asked)
-      return true
-    } catch (error) {
-      if (this.phases.kernelReady !== undefined || this.#over) throw error
-      this.#agent?.close()
-      this.#warm?.discard((error as Error).message)
-      await guest.close()
-      this.#enter(await openGuest(this.#bootOrder!))
-      return false
-    }
+    const asked = await this.#start?.ask(guest)
+    if (asked) await this.#runProgram(asked)
   }
 
   /** Its program was held in another guest; it has not done anything in this one. */
@@ -372,7 +358,8 @@ class Microvm implements Instance {
     try {
       const stream = await this.#unlessOver(Promise.race([guest.agentStream(), late.failed]))
       if (!stream) return
-      const agent = this.#newAgent(stream)
+      const agent = agentClient(stream, { isPaused: () => this.#paused })
+      this.#agent = agent
       const hello = await this.#unlessOver(Promise.race([agent.hello(), late.failed]))
       if (!hello) return
       this.#greeted(hello)
@@ -385,52 +372,11 @@ class Microvm implements Instance {
     }
   }
 
-  /** From the agent's first word to the program. */
-  async #startBooting(guest: Guest): Promise<void> {
-    const late = failAfter(BOOT_MS, `its kernel did not come up within ${BOOT_MS / 60_000} minutes`)
-    const stream = await this.#unlessOver(Promise.race([guest.agentStream(), late.failed]))
-    if (!stream) return
-    const agent = this.#newAgent(stream)
-    const hello = await this.#unlessOver(Promise.race([agent.hello(), late.failed]))
-    late.clear()
-    if (!hello) return
-    this.#greeted(hello)
-    await this.#unlessOver(this.#keepBooted(agent, guest))
-    if (!this.#over) await this.#runProgram(this.#ask(agent, guest))
-  }
-
-  #newAgent(stream: AgentTransport): Agent {
-    const agent = agentClient(stream, { isPaused: () => this.#paused })
-    this.#agent = agent
-    return agent
-  }
-
   #greeted({ release, missing }: Hello): void {
     this.phases.kernelReady = now()
     this.#release = release
     this.#agent?.onLost((reason) => this.#failBy(reason))
     for (const what of missing) this.#log(`the guest's kernel, Linux ${release}, lacks ${what}`)
-  }
-
-  /** The next guest like it need not boot. Nothing of this one's program is in it yet. */
-  async #keepBooted(agent: Agent, guest: Guest): Promise<void> {
-    if (!this.#warm) return
-    await agent.detach()
-    const continued = withResolvers<void>()
-    this.#saving = this.#warm
-      .save(guest, () => continued.resolve(), this.#calledOff.signal)
-      .catch((error: Error) => this.#log(`the next one boots as well: ${error.message}`))
-      .finally(() => continued.resolve())
-    await continued.promise
-    agent.reconnect(await guest.agentStream())
-  }
-
-  /** Both leave at once: the guest is slow to answer. */
-  #ask(agent: Agent, { devices, exchanged }: Guest): Asked {
-    const configured = agent.configure(guestConfig(this.#spec, devices, exchanged))
-    const started = agent.start(mainProcess(this.#spec, this.#terminal))
-    for (const answer of [configured, started]) answer.catch(() => {})
-    return { configured, started }
   }
 
   async #runProgram({ configured, started }: Asked): Promise<void> {
@@ -502,6 +448,7 @@ class Microvm implements Instance {
 
   async #releaseAll(): Promise<void> {
     this.#agent?.close()
+    await this.#start?.saved()
     await this.#saving
     await this.#guest?.close()
     await this.#reactor?.close()
@@ -515,11 +462,6 @@ class Microvm implements Instance {
   }
 
   readonly #log = (line: string) => this.#options.log?.(line)
-}
-
-interface Asked {
-  readonly configured: Promise<void>
-  readonly started: Promise<AgentSession>
 }
 
 function failAfter(ms: number, reason: string) {

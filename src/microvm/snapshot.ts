@@ -46,7 +46,11 @@ export async function holdPrograms({ spec, guest, agent }: SnapshotSubject): Pro
 export async function saveMicrovm(
   { spec, linux, image, guest }: SnapshotSubject,
   { directory, base }: SnapshotOrder,
-  { paused, onContinued }: { readonly paused: boolean; readonly onContinued: () => void },
+  {
+    paused,
+    onContinued,
+    signal,
+  }: { readonly paused: boolean; readonly onContinued: () => void; readonly signal: AbortSignal },
 ): Promise<SnapshotFacts> {
   const { machine, ram, devices, shape } = guest
   const opened = base === undefined ? undefined : await openSnapshot(base, { level: LEVEL })
@@ -63,6 +67,7 @@ export async function saveMicrovm(
         files,
         ...(opened && { base: opened }),
         onContinued,
+        signal,
       },
     )
     return { pausedMs, bytes }

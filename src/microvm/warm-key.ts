@@ -16,6 +16,8 @@ export interface WarmFacts {
   readonly digest: string
   /** What else of the host it was booted from. */
   readonly files: readonly string[]
+  /** With its root mounted and these files of it read: where the image is, and their names. */
+  readonly root?: readonly string[]
   /** This host since its boot, and its KVM. */
   readonly host: string
 }
@@ -24,7 +26,7 @@ export interface WarmFacts {
  * Undefined where a guest cannot go on from a boot that was another's: a card on a tap of the user's own would keep
  * that one's address.
  */
-export function warmKey({ spec, digest, files, host }: WarmFacts): string | undefined {
+export function warmKey({ spec, digest, files, root, host }: WarmFacts): string | undefined {
   const { cold, trace, disks = [], network, volumes = [], memoryBytes, cpus, append } = spec
   if (cold || trace || network?.kind === 'tap') return undefined
   const facts = {
@@ -34,6 +36,7 @@ export function warmKey({ spec, digest, files, host }: WarmFacts): string | unde
     cpus,
     append,
     digest,
+    root,
     network: network?.kind === 'network',
     volumes: volumes.length,
     disks: disks.map(({ readOnly }) => readOnly),

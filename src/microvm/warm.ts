@@ -2,7 +2,7 @@
  * Warm start: a guest goes on where one like it had booted once, its agent waiting for a program. The snapshot is made by
  * the first run and kept; whatever is wrong with it is no reason for a run to fail, which boots then.
  */
-import { readdirSync, statSync, utimesSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { claimDirectory, stateRoots } from '../instance/state-root.ts'
 import { removeSnapshot } from '../snapshot/list.ts'
@@ -11,14 +11,19 @@ import { takeSnapshot } from '../snapshot/take-snapshot.ts'
 import { sweepSnapshots } from '../snapshot/workshop.ts'
 import { BOOTED, type Guest } from './guest.ts'
 
-/** Kinds of guests that are kept, and what they may take: those that were of no use for longest go first. */
-const KEPT_MAX = 8
+/** Those that are kept, and what they may take: the ones that were of no use for longest go first. */
+const KEPT_MAX = 24
 const BYTES_MAX = 2 * 1024 ** 3
 const BLOCK = 512
+/** Marks of those that were asked for once, so many of them. */
+const SEEN = '.seen'
+const SEEN_MAX = 64
 
 export interface WarmStart {
   /** The snapshot to go on from, checked. */
   find(): Promise<OpenSnapshot | undefined>
+  /** Whether somebody has asked this before: what is wanted once may never be wanted again. */
+  seenBefore(): boolean
   /** It turned out to be of no use. */
   discard(reason: string): void
   /**
@@ -47,8 +52,15 @@ export function warmStart(key: string, log: (line: string) => void, root = join(
       }
     },
     discard,
+    seenBefore() {
+      const mark = `${directory}${SEEN}`
+      if (existsSync(mark)) return true
+      attempt(() => writeFileSync(mark, '', { mode: 0o600 }))
+      return false
+    },
     async save({ machine, ram, shape }, onContinued, signal) {
       claimDirectory(root)
+      rmSync(`${directory}${SEEN}`, { force: true })
       sweepSnapshots(root)
       await takeSnapshot(
         { machine, ram },
@@ -71,6 +83,8 @@ function tidy(root: string, justMade: string): void {
     .filter((entry) => entry.isDirectory() && entry.name !== justMade && !entry.name.startsWith('.'))
     .map(({ name }) => ({ name, usedMs: statSync(join(root, name)).mtimeMs, bytes: bytesIn(join(root, name)) }))
     .sort((a, b) => b.usedMs - a.usedMs)
+  const marks = readdirSync(root).filter((name) => name.endsWith(SEEN))
+  if (marks.length > SEEN_MAX) for (const mark of marks) rmSync(join(root, mark), { force: true })
   let bytes = bytesIn(join(root, justMade))
   for (const [index, other] of others.entries()) {
     bytes += other.bytes

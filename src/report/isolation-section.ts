@@ -1,6 +1,6 @@
 /** What a program sees of its host from inside, and how many system calls of the host can be reached. */
 
-import { nameOf, wallOf } from '../compare/compared.ts'
+import { isolationOf, nameOf } from '../compare/compared.ts'
 import type { CallsOfParty, Comparison, IsolationComparison, SystemCallSurface } from '../compare/comparison.ts'
 import { type BarRow, drawBarPlot } from './bar-plot.ts'
 import { figure, table } from './figure.ts'
@@ -24,7 +24,7 @@ export function isolationSection(comparison: Comparison, { findings, systemCalls
         ['question', ...levels.map(nameOf)],
         findings.map(({ question, expected, seen }) => [
           question,
-          ...levels.map((level) => seenBesideExpected(seen[level], expected[wallOf(level)])),
+          ...levels.map((level) => seenBesideExpected(seen[level], expected[isolationOf(level)])),
         ]),
       ),
       surfaces.length === 0 ? undefined : systemCallFigure(surfaces),

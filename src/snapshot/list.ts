@@ -1,11 +1,11 @@
 /** The snapshots in a directory, by their manifests alone, and how to be rid of one. */
-import { readdirSync, renameSync, rmSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { HostError, pathFault, UsageError } from '../errors.ts'
 import { isSnapshotName, type SnapshotManifest } from './manifest.ts'
 import { openManifest } from './read-manifest.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
-import { unfinishedName } from './workshop.ts'
+import { removeDirectory } from './workshop.ts'
 
 export interface ListedSnapshot {
   readonly name: string
@@ -43,13 +43,11 @@ export function removeSnapshot(directory: string): void {
       },
     )
   }
-  const doomed = unfinishedName(target, 'gone')
   try {
-    renameSync(target, doomed)
+    removeDirectory(target)
   } catch (cause) {
     throw new UsageError(`Cannot remove the snapshot ${name}: ${pathFault(cause)}.`, { cause })
   }
-  rmSync(doomed, { recursive: true, force: true })
 }
 
 function namesIn(directory: string): string[] {

@@ -62,6 +62,8 @@ export async function takeSnapshot(source: SnapshotSource, request: SnapshotRequ
   let frozen: FrozenRam | undefined
   atWork.add(source.ram)
   try {
+    // What saves a machine is loaded before it stands still.
+    await import('../machine/machine-state.ts')
     await pauses.begin()
     const state = await source.machine.save()
     frozen = source.ram.freeze()
@@ -73,7 +75,7 @@ export async function takeSnapshot(source: SnapshotSource, request: SnapshotRequ
         throw new HostError(`Cannot take the snapshot ${basename(target)}: it was called off.`)
     }
     const { manifest, bytes } = await writeFiles(workshop.directory, { request, state, frozen, step, target })
-    workshop.finish()
+    await workshop.finish()
     return { manifest, pausedMs, bytes }
   } catch (cause) {
     workshop.abandon()

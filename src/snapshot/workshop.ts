@@ -3,21 +3,32 @@
  * maker for as long as that one lives. It becomes the snapshot by one rename, or goes.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { O_DIRECTORY, O_NOFOLLOW } from '../../kvm-bindings/constants.ts'
 import { tryLock } from '../../kvm-bindings/ffi.ts'
 import { HostError, pathFault, UsageError } from '../errors.ts'
+import { syncFiles } from './sync-file.ts'
 
 /** Of directories that are being made, or being removed. */
 const UNFINISHED = /^\.[a-zA-Z0-9_.-]+\.(new|gone)-[0-9a-f]{12}$/
-const LOCK = '.lock'
 const MODE = 0o700
 
 export interface Workshop {
   /** Write here. */
   readonly directory: string
-  /** It is a snapshot from now on. */
-  finish(): void
+  /** It is a snapshot from then on. */
+  finish(): Promise<void>
   /** Nothing of it is left. */
   abandon(): void
 }
@@ -34,22 +45,20 @@ export function openWorkshop(target: string): Workshop {
         hint: 'Give it another name, or remove that one.',
       })
     }
-    const directory = unfinishedName(target, 'new')
-    mkdirSync(directory, { mode: MODE })
-    const lock = openSync(join(directory, LOCK), 'wx', 0o600)
-    tryLock(lock)
+    const { directory, fd } = lockedDirectory(target)
+    let place = directory
     return {
       directory,
-      finish() {
-        rmSync(join(directory, LOCK))
-        syncDirectory(directory)
+      async finish() {
+        await syncFiles([fd])
         renameSync(directory, target)
-        closeSync(lock)
-        syncDirectory(parent)
+        place = target
+        await syncDirectory(parent)
+        closeSync(fd)
       },
       abandon() {
-        rmSync(directory, { recursive: true, force: true })
-        closeSync(lock)
+        rmSync(place, { recursive: true, force: true })
+        closeSync(fd)
       },
     }
   } catch (cause) {
@@ -62,40 +71,69 @@ export function openWorkshop(target: string): Workshop {
 }
 
 /** Removes what makers and removers that died left in a directory of snapshots. @returns the names */
-export function sweepSnapshots(parent: string): string[] {
-  return namesIn(parent)
-    .filter((name) => UNFINISHED.test(name) && !inWork(join(parent, name)))
-    .map((name) => {
-      rmSync(join(parent, name), { recursive: true, force: true })
-      return name
-    })
+export const sweepSnapshots = (parent: string): string[] =>
+  namesIn(parent).filter((name) => {
+    try {
+      return UNFINISHED.test(name) && removeUnlocked(join(parent, name))
+    } catch {
+      // Not ours to remove.
+      return false
+    }
+  })
+
+/** A snapshot that is one no longer, whoever has it open. What a crash leaves of it the next sweep removes. */
+export function removeDirectory(target: string): void {
+  const doomed = unfinishedName(target, 'gone')
+  renameSync(target, doomed)
+  removeUnlocked(doomed)
 }
 
-/** A name beside it that the next sweep knows. */
-export const unfinishedName = (target: string, kind: 'new' | 'gone'): string =>
-  join(dirname(target), `.${basename(target)}.${kind}-${randomBytes(6).toString('hex')}`)
+/** Until it is locked, a sweep may take it for a dead maker's: then another one is made. */
+function lockedDirectory(target: string): { directory: string; fd: number } {
+  for (;;) {
+    const directory = unfinishedName(target, 'new')
+    mkdirSync(directory, { mode: MODE })
+    const fd = openDirectory(directory)
+    if (fd === undefined) continue
+    const there = tryLock(fd) && statSync(directory, { throwIfNoEntry: false })
+    if (there && there.ino === fstatSync(fd).ino) return { directory, fd }
+    closeSync(fd)
+  }
+}
 
-export const syncDirectory = (directory: string): void => {
-  const fd = openSync(directory, 'r')
+/** @returns whether nobody was at work in it, so that it is gone */
+function removeUnlocked(directory: string): boolean {
+  const fd = openDirectory(directory)
+  if (fd === undefined) return false
   try {
-    fsyncSync(fd)
+    if (!tryLock(fd)) return false
+    rmSync(directory, { recursive: true, force: true })
+    return true
   } finally {
     closeSync(fd)
   }
 }
 
-/** Whether its maker lives: the lock goes with it. */
-function inWork(directory: string): boolean {
-  let lock: number
+const unfinishedName = (target: string, kind: 'new' | 'gone'): string =>
+  join(dirname(target), `.${basename(target)}.${kind}-${randomBytes(6).toString('hex')}`)
+
+/** Undefined when there is none, or something else. */
+function openDirectory(directory: string): number | undefined {
   try {
-    lock = openSync(join(directory, LOCK), 'r')
-  } catch {
-    return false
+    return openSync(directory, O_DIRECTORY | O_NOFOLLOW)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code)) return undefined
+    throw error
   }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const fd = openSync(directory, 'r')
   try {
-    return !tryLock(lock)
+    await syncFiles([fd])
   } finally {
-    closeSync(lock)
+    closeSync(fd)
   }
 }
 

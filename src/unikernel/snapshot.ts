@@ -45,6 +45,7 @@ export interface SnapshotSubject {
 export async function snapshotUnikernel(
   subject: SnapshotSubject,
   { directory, base }: SnapshotOrder,
+  signal: AbortSignal,
 ): Promise<SnapshotFacts> {
   const { spec, machine, ram, attached, streams } = subject
   if (!streams && !hasAcpi(spec)) {
@@ -71,6 +72,7 @@ export async function snapshotUnikernel(
           devices: subject.devices.map(({ name }) => name),
         },
         files,
+        signal,
         ...(opened && { base: opened }),
         ...(release && { onContinued: release }),
       },

@@ -71,6 +71,9 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
   let ram: Ram | undefined
   let guest: GuestStreams | undefined
   let paused = false
+  /** A snapshot is being written: what it reads must stay until it is. */
+  let saving: Promise<unknown> | undefined
+  const calledOff = new AbortController()
   let programExit: ProgramExit | undefined
   let resolveResult: (result: ExitResult) => void
   const result = new Promise<ExitResult>((resolve) => {
@@ -139,6 +142,7 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
 
   const kill = (outcome: ExitResult) => {
     killed = true
+    calledOff.abort()
     phases.exited ??= now()
     resolveResult(outcome)
     machine?.stop()
@@ -260,10 +264,10 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
       }
       const ended = Promise.race([result, machine.ended])
       const devices = devicesOf(streams, attached)
-      return await snapshotUnikernel(
-        { spec, machine, ram, attached, devices, streams: guest, paused: () => paused, ended },
-        order,
-      )
+      const subject = { spec, machine, ram, attached, devices, streams: guest, paused: () => paused, ended }
+      const taken = snapshotUnikernel(subject, order, calledOff.signal)
+      saving = taken.catch(() => {})
+      return await taken
     },
     async setMemory(bytes) {
       askForMemory(spec, attached?.balloon, bytes)
@@ -286,6 +290,7 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
     kill,
     async close() {
       closed = true
+      await saving
       await machine?.close()
       attached?.close()
       await reactor?.close()

@@ -1,5 +1,4 @@
 /** Whatever a host sends instead of the client's frames: the agent drops the connection, serves the next, and lives. */
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import test from 'ava'
 import fc from 'fast-check'
@@ -35,7 +34,7 @@ const write = (socket: Socket, bytes: Uint8Array) =>
 /** The agent ends it; what it still says is thrown away. */
 async function ended(socket: Socket): Promise<void> {
   socket.on('error', () => undefined).resume()
-  if (!socket.closed) await once(socket, 'close')
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve))
 }
 
 const refused = (title: string, ...frames: Uint8Array[]) =>

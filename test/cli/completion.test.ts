@@ -75,7 +75,7 @@ test('the word after an option that takes one is its value, whatever it looks li
 })
 
 test('a value may be joined to its option, and is answered as one word', (t) => {
-  t.deepEqual(offered('run', '--isolation='), ['--isolation=container', '--isolation=unikernel'])
+  t.deepEqual(offered('run', '--isolation='), ['--isolation=container', '--isolation=unikernel', '--isolation=microvm'])
   t.deepEqual(offered('run', '--rm='), [])
   t.is(offer('run', '--kernel=/boot/v').paths, 'file')
 })

@@ -42,7 +42,11 @@ test('values are named in capitals, or spelled out where only a few letters are 
   for (const { name, options } of SHOWN) {
     for (const { name: option, value } of options) {
       if (value !== undefined)
-        t.regex(value, /^[A-Z]+$|^K\[=V\]$|^[A-Za-z]+\[[:=|\w]+\]$|^NETWORK\|tap:NAME\|none$/, `${name} --${option}`)
+        t.regex(
+          value,
+          /^[A-Z]+$|^K\[=V\]$|^[A-Za-z]+\[[:=|\w]+\]$|^SRC:DST\[:ro\]$|^NETWORK\|tap:NAME\|none$/,
+          `${name} --${option}`,
+        )
     }
   }
 })

@@ -6,7 +6,7 @@ import { busyboxSpec } from '../helpers/busybox-spec.ts'
 const spec = busyboxSpec(['true'], { name: 'web', program: '/bin/prog', memoryBytes: 48 * 2 ** 20 })
 const ended = (changes: Partial<Ending>): Ending => ({
   status: 0,
-  report: { startedNs: 1n, error: 0, of: "execve" },
+  report: { startedNs: 1n, error: 0, of: 'execve' },
   outOfMemoryKills: 0,
   runtimeLog: '',
   launchLog: '',
@@ -29,7 +29,7 @@ test('a program that outlived the killing of a child ends with its own status', 
   t.deepEqual(describeEnd(spec, ended({ status: 3, outOfMemoryKills: 1 })), { exitCode: 3 })
 })
 
-const notExecuted = (error: number) => ({ startedNs: 1n, error, of: "execve" as const })
+const notExecuted = (error: number) => ({ startedNs: 1n, error, of: 'execve' as const })
 
 for (const [name, exitCode, words] of [
   ['ENOENT', 127, 'there is no such file in its root'],
@@ -45,7 +45,7 @@ for (const [name, exitCode, words] of [
 }
 
 test('a failure of process 1 itself ends with 125 and is not blamed on the program', (t) => {
-  const report = { ...notExecuted(constants.errno.EMFILE), of: "init" as const }
+  const report = { ...notExecuted(constants.errno.EMFILE), of: 'init' as const }
   t.deepEqual(describeEnd(spec, ended({ status: 127, report })), {
     exitCode: 125,
     report: 'Cannot start container "web": its process 1 failed with EMFILE.',

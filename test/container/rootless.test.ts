@@ -74,6 +74,54 @@ rootlessTest('an ordinary user runs a container: root inside is the user outside
   t.deepEqual(readdirSync(result.directory), [])
 })
 
+/** runc is first here; crun is where control groups are of version 2 alone, which a mount namespace can make it seem. */
+const VIEWS = [
+  { name: 'the runtime of this host', before: '' },
+  { name: 'crun', before: 'umount -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && ' },
+] as const
+const crunIsThere = spawnSync('crun', ['--version']).status === 0
+
+for (const { name, before } of VIEWS) {
+  const viewTest: typeof rootlessTest =
+    name === 'crun' && !crunIsThere
+      ? (title, body) => test.serial.skip(`${title} (skipped: it is missing)`, body)
+      : rootlessTest
+  viewTest(`further programs, copies and a list of processes are his too: ${name}`, async (t) => {
+    const { home } = directories(t)
+    const steps = [
+      'run -d --isolation container --name web /bin/busybox sleep 600',
+      'inspect web',
+      `exec web /bin/busybox sh -c 'id -u; grep -E "^(CapEff|Seccomp|NoNewPrivs):" /proc/self/status; exit 7'`,
+      'exec web nosuch',
+      'exec -u 5 web /bin/busybox true',
+      'cp /etc/hostname web:/tmp/copy',
+      'cp web:/tmp/copy -',
+      'top --json web',
+      'rm -f web',
+    ]
+    const [file, words] = asUser('sh', '-c', steps.map((step) => `${CLOISTER} ${step}; echo "= $?"`).join('\n'))
+    const script = `${before}exec ${[file, ...words].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')}`
+    const env = { ...process.env, HOME: home, CLOISTER_ROOT: home }
+    const { stdout, stderr } = spawnSync('unshare', ['--mount', 'sh', '-c', script], {
+      encoding: 'utf8',
+      env,
+      timeout: 60_000,
+    })
+    const [started, inspected, ran, missing, refused, copied, shown, listed, removed] = stdout
+      .split(/= (\d+)\n/)
+      .flatMap((part, at, all) => (at % 2 === 1 ? [[all[at - 1]!, part] as const] : []))
+    t.deepEqual(started, ['web\n', '0'], stderr)
+    if (name === 'crun') t.is(JSON.parse(inspected![0])[0].details.runtime.name, 'crun')
+    t.is(ran![1], '7')
+    t.regex(ran![0], /^0\nCapEff:\t0*[1-9a-f][0-9a-f]*\nNoNewPrivs:\t1\nSeccomp:\t2\n$/)
+    t.deepEqual([missing![1], refused![1], copied![1]], ['127', '125', '0'])
+    t.regex(stderr, /Cannot run as user 5:5 in container "web": only root exists in it/)
+    t.deepEqual(shown, [readFileSync('/etc/hostname', 'utf8'), '0'])
+    t.is(JSON.parse(listed![0]).length, 2)
+    t.is(removed![1], '0')
+  })
+}
+
 rootlessTest('what it writes is its own, and the program file stays what it was', async (t) => {
   const result = run(
     t,

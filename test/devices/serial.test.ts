@@ -225,6 +225,19 @@ test('saved state goes on in another port, input and unsent output included', (t
   t.is(second.sink.takeText(), 'AB')
 })
 
+test('an interrupt that nobody has looked into when it was saved comes again, and no other', (t) => {
+  const first = create()
+  first.outb(IER, 1)
+  first.type('x')
+  const pending = create()
+  pending.serial.restore(first.serial.save())
+  t.is(pending.port.interrupts, 1)
+  first.inb(DATA)
+  const quiet = create()
+  quiet.serial.restore(first.serial.save())
+  t.is(quiet.port.interrupts, 0)
+})
+
 test('any sequence of accesses is answered, and every byte of host input arrives once and in order', (t) => {
   const access = fc.tuple(fc.integer({ min: 0, max: 9 }), fc.option(fc.integer({ min: 0, max: 255 }), { freq: 2 }))
   fc.assert(

@@ -1,6 +1,6 @@
 /** The 9P transport: what goes on under a driver that leaves, and what of a session outlives its VMM. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import type { AsyncFiles } from '../../src/backends/disk/async-files.ts'
@@ -55,8 +55,9 @@ for (const engine of ['best', 'pool'] as const) {
 
 /** On disk and nowhere else: reading it takes the host time. */
 function writeCold(path: string): void {
-  writeFileSync(path, Buffer.alloc(100_000, 'x'))
-  execFileSync('dd', [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none'])
+  // What is not on disk yet is not let go of.
+  writeFileSync(path, Buffer.alloc(100_000, 'x'), { flush: true })
+  execFileSync('dd', [`of=${path}`, 'oflag=nocache', 'conv=notrunc', 'count=0', 'status=none'])
 }
 
 const filled = (path: string) => {
@@ -131,6 +132,14 @@ test('a saved session with paths that lead out, or of another shape, opens nothi
     ...state,
     deviceState: { ...state.deviceState, fids: [root, { ...kept, ...changes }] },
   })
+  // Also when it says that this is the very file.
+  const { ino } = statSync(join(outside, 'secret'))
+  symlinkSync(outside, join(directory, 'up'))
+  for (const path of ['../outside/secret', 'up/secret', 'dir/../../outside/secret', join(outside, 'secret')]) {
+    const heir = successor(openServerOf(t, directory, files), driver.guarded, withFid({ path, inode: String(ino) }))
+    heir.queues = driver.queues
+    t.is(await new Client(heir).errno(24, message().u32(1).u64(0)), ESTALE, path.slice(0, 40))
+  }
   for (const path of ['../outside/secret', '/etc/passwd', 'dir/../../outside/secret', '..', 'a\0b', 'x'.repeat(5000)]) {
     const heir = successor(openServerOf(t, directory, files), driver.guarded, withFid({ path }))
     heir.queues = driver.queues

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import anyTest, { type ExecutionContext } from 'ava'
 import { kvmBackend } from '../../src/host/kvm-backend.ts'
 import { packageRoot } from '../../src/paths.ts'
+import { temporaryDirectory } from './containers.ts'
 import { kvmTestSerial } from './kvm.ts'
 import { buildModules, findStockKernel } from './stock-kernel.ts'
 
@@ -14,7 +15,9 @@ import { buildModules, findStockKernel } from './stock-kernel.ts'
 export const kernelModeEmulated = kvmBackend()?.hardware === false
 
 export interface MicrovmKernel {
-  /** Options of `run`: none for the kernel that it takes by itself. */
+  /** Options of `run`: none for the kernel that it takes by itself. @param directory empty, of the caller's own */
+  optionsIn(directory: string): readonly string[]
+  /** The same, for one test. */
   options(t: ExecutionContext): readonly string[]
 }
 
@@ -29,22 +32,20 @@ function ownKernel(): MicrovmKernel | string {
   if (!existsSync(join(packageRoot, 'guest-kernel/build/linux', flavour, 'vmlinux'))) {
     return `no Linux kernel is built: sh guest-kernel/linux/build.sh ${flavour}`
   }
-  return { options: () => [] }
+  return { options: () => [], optionsIn: () => [] }
 }
 
-function stockKernel(): MicrovmKernel | string {
+export function stockKernel(): MicrovmKernel | string {
   const found = findStockKernel()
   if (typeof found === 'string') return found
-  const options = (t: ExecutionContext) => ['--kernel', found.vmlinuz, '--initrd', buildModules(t, found)]
-  return { options }
+  const optionsIn = (directory: string) => ['--kernel', found.vmlinuz, '--initrd', buildModules(directory, found)]
+  return { optionsIn, options: (t) => optionsIn(temporaryDirectory(t)) }
 }
 
 const OWN_KERNEL = { name: 'our kernel', find: ownKernel }
-const KERNELS = [
-  OWN_KERNEL,
-  // Nowhere else could it run.
-  ...(kernelModeEmulated ? [] : [{ name: "Debian's stock kernel", find: stockKernel }]),
-]
+const STOCK_KERNEL = { name: "Debian's stock kernel", find: stockKernel }
+/** Nowhere else could the stock one run. */
+const KERNELS = kernelModeEmulated ? [OWN_KERNEL] : [OWN_KERNEL, STOCK_KERNEL]
 
 /** Where kernel mode is emulated, by an emulated processor too. */
 const LIMIT_MS = 15 * 60_000
@@ -58,6 +59,10 @@ export const microvmTest = (title: string, implementation: Implementation): void
 /** With the one that we configure alone. */
 export const ownKernelTest = (title: string, implementation: Implementation): void =>
   testWith([OWN_KERNEL], title, implementation)
+
+/** With the stock one alone: only where kernel mode is not emulated. */
+export const stockMicrovmTest = (title: string, implementation: Implementation): void =>
+  testWith([STOCK_KERNEL], title, implementation)
 
 function testWith(kernels: readonly (typeof OWN_KERNEL)[], title: string, implementation: Implementation): void {
   for (const { name, find } of kernels) {

@@ -58,9 +58,12 @@ export function buildInitramfs(t: ExecutionContext, { modules }: StockKernel): s
   return pack(tree, join(directory, 'initramfs.cpio'))
 }
 
-/** The modules alone, where the agent of a microVM looks for them (docs/agent-protocol.md). @returns its path */
-export function buildModules(t: ExecutionContext, { modules }: StockKernel): string {
-  const directory = temporaryDirectory(t)
+/**
+ * The modules alone, where the agent of a microVM looks for them (docs/agent-protocol.md).
+ * @param directory empty, of the caller's own
+ * @returns path of the initial RAM disk
+ */
+export function buildModules(directory: string, { modules }: StockKernel): string {
   const tree = join(directory, 'tree')
   cpSync(modules, tree, { recursive: true })
   renameSync(join(tree, 'order'), join(tree, 'modules/order'))

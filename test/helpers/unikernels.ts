@@ -1,5 +1,6 @@
 /** Unikernels in the test's own process, with pipes for their streams: several at once, and some that go on from others. */
 import { closeSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
@@ -9,6 +10,10 @@ import type { RunSpec } from '../../src/instance/run-spec.ts'
 import { createUnikernel } from '../../src/unikernel/unikernel.ts'
 
 const PATIENCE_MS = 20_000
+
+// Each keeps a thread of libuv's pool for itself, whose size is settled by its first use: room for all that a test has.
+process.env.UV_THREADPOOL_SIZE = '16'
+await stat('/')
 
 export interface LiveUnikernel {
   readonly instance: Instance

@@ -190,7 +190,9 @@ test('whatever is sent in place of frames ends the connection with a reason, and
     fc
       .constantFrom(STREAM.signal, STREAM.resize)
       .chain((stream) =>
-        fc.oneof(fc.string(), fc.json()).map((text) => frames(stream, Buffer.from(text.slice(0, 1000)))),
+        fc
+          .oneof(fc.constantFrom('null', '1', '[]', '{}'), fc.string(), fc.json())
+          .map((text) => frames(stream, Buffer.from(text.slice(0, 1000)))),
       ),
     // More than it was let send, to a program that reads nothing.
     fc.constant(Buffer.concat(Array.from({ length: INPUT_WINDOW / FRAME_MAX + 1 }, () => more))),

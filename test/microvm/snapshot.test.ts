@@ -85,6 +85,6 @@ microvmTest(
       const last = Number((await ask(['logs', '--tail', '1', name])).trim())
       t.true(last >= Math.floor(since) && last <= Date.now() / 1000 + 1, `${name}: ${last}, not after ${since}`)
     }
-    t.is((await recordOf(cloister))?.status, 'running')
+    t.is((await recordOf(cloister, 'v'))?.status, 'running')
   },
 )

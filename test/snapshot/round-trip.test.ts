@@ -270,6 +270,7 @@ kvmTestSerial(
     t.true(left!.startsWith('.never.new-'))
     t.true(existsSync(join(parent, left!, 'memory')))
     t.deepEqual(listSnapshots(parent), [])
+    // Its lock went with it.
     const working = openWorkshop(join(parent, 'working'))
     t.deepEqual(sweepSnapshots(parent), [], 'the one before has swept already, and this one is at work')
     t.is(readdirSync(parent).length, 1)

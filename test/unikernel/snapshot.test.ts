@@ -186,6 +186,46 @@ kvmTestSerial('one whose output nobody reads is saved all the same', async (t) =
   t.pass()
 })
 
+kvmTestSerial('one that is killed while it is saved ends, and leaves a whole snapshot or none', async (t) => {
+  for (const delay of [0, 1, 2, 5, 10, 20, 50]) {
+    const original = await started(t, identity('killed', { memoryBytes: 64 * 2 ** 20 }))
+    await original.outputWith(/ready/)
+    const parent = temporaryDirectory(t)
+    const saving = original.instance.snapshot!({ directory: join(parent, 'one') }).then(
+      () => ['one'],
+      () => [],
+    )
+    await new Promise((resolve) => setTimeout(resolve, delay))
+    await original.close()
+    t.deepEqual(readdirSync(parent), await saving)
+  }
+})
+
+kvmTestSerial('one that ends while it is saved waits for that', async (t) => {
+  const original = await started(t, identity('ends'))
+  await original.outputWith(/ready/)
+  const parent = temporaryDirectory(t)
+  const directory = join(parent, 'one')
+  const saving = original.instance.snapshot!({ directory })
+  // It is being made from when the program stands still on.
+  while (readdirSync(parent).length === 0) await new Promise((resolve) => setImmediate(resolve))
+  original.endInput()
+  t.is((await original.wait()).exitCode, 7)
+  await original.instance.close()
+  await saving
+  const copy = await started(t, identity('copy', { from: directory }))
+  await ask(copy, 'alive')
+})
+
+kvmTestSerial('one that is saved before its program has begun is called by the names of its copies', async (t) => {
+  const original = await started(t, identity('original'))
+  const directory = await snapshotOf(t, original)
+  const copy = await started(t, identity('copy', { from: directory }))
+  await copy.outputWith(/ready/)
+  t.is((await ask(copy, 'now')).host, 'copy')
+  t.is((await ask(original, 'now')).host, 'original')
+})
+
 kvmTestSerial('one that has ended cannot be saved', async (t) => {
   const original = await started(t, identity('ended'))
   await original.outputWith(/ready/)

@@ -74,22 +74,6 @@ SYM_CODE_END(asm_page_fault_or_syscall)
     instead: 'asm volatile("1: nop\\n"',
   },
   {
-    why: 'a program sees by its native cpuid that there is AVX, of which this kernel, without xsave, keeps only the lower halves when another process runs: with AVX left out of XCR0 a program that asks xgetbv too, as it must, does without. A processor that knows nothing of XCR0 faults, and is left as it is',
-    file: 'arch/x86/kernel/fpu/init.c',
-    anchor: `	fpu__init_cpu_generic();
-	fpu__init_cpu_xstate();
-`,
-    after: String.raw`	asm volatile("1: mov %0, %%cr4\n"
-		     "2: xsetbv\n"
-		     "3:\n"
-		     _ASM_EXTABLE(1b, 3b)
-		     _ASM_EXTABLE(2b, 3b)
-		     : : "r" (native_read_cr4() | X86_CR4_OSXSAVE), "a" (3), "d" (0), "c" (0));
-	if (native_read_cr4() & X86_CR4_OSXSAVE)
-		cr4_set_bits(X86_CR4_OSXSAVE);
-`,
-  },
-  {
     why: 'instructions that are not emulated, as if the processor had none of them; X86_BUG_FXSAVE_LEAK asks for fnclex and emms',
     file: 'arch/x86/kernel/cpu/common.c',
     anchor: '	setup_force_cpu_cap(X86_FEATURE_ALWAYS);\n',

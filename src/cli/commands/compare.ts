@@ -1,10 +1,9 @@
 /** `cloister compare`: one program at every isolation level, side by side, all of it measured now. */
 import type { CompareOptions } from '../../compare/compare.ts'
-import { COMPARED, type Compared, wallOf } from '../../compare/compared.ts'
+import { COMPARED, type Compared, isolationOf } from '../../compare/compared.ts'
 import { type Comparison, PARTS, type Part } from '../../compare/comparison.ts'
 import { EXIT, UsageError } from '../../errors.ts'
 import { resolveSource } from '../../image/source.ts'
-import { ISOLATION_LEVELS, type Isolation } from '../../instance/run-spec.ts'
 import { probePath } from '../../paths.ts'
 import { checkReplaceable, replaceFile } from '../atomic-file.ts'
 import { type CommandContext, flag, type ParsedArguments, text } from '../command.ts'
@@ -50,8 +49,8 @@ function readOptions(parsed: ParsedArguments): Omit<CompareOptions, 'progress' |
   const root = rootfs === undefined ? {} : { rootfs }
   const operands = rootfs === undefined ? withTerminator(parsed.operands) : parsed.operands
   // A source that one level refuses is refused before anything is measured.
-  for (const isolation of new Set(levels.map(wallOf)))
-    resolveSource({ isolation: isolation as Isolation, operands, ...root, cwd: '/', searchPath: DEFAULT_PATH })
+  for (const isolation of new Set(levels.map(isolationOf)))
+    resolveSource({ isolation, operands, ...root, cwd: '/', searchPath: DEFAULT_PATH })
   return {
     runArgs: [...(rootfs === undefined ? [] : ['--rootfs', rootfs]), ...operands],
     levels,
@@ -76,8 +75,7 @@ async function writePage(file: string, comparison: Comparison): Promise<void> {
 }
 
 function parseLevels(asked: string | undefined): readonly Compared[] {
-  if (asked === undefined)
-    return COMPARED.filter((level) => (ISOLATION_LEVELS as readonly string[]).includes(wallOf(level)))
+  if (asked === undefined) return COMPARED
   return pick(asked, COMPARED, 'compare the level', 'levels')
 }
 

@@ -272,6 +272,10 @@ test.serial('a guest has so many files in hand and no more, and giving some up h
   t.is(await client.errno(104, message().u32(9).u32(0xffffffff).text('').text('').u32(0)), ENFILE)
   t.is(openDescriptors(), before + 7)
   await client.clunk(3)
+  // Nothing on the way to it stays open.
+  await client.walk(0, 100, 'dir', 'file')
+  t.is(openDescriptors(), before + 7)
+  await client.clunk(100)
   await client.walk(0, 100, 'file')
   await client.open(100, 0)
   t.is(openDescriptors(), before + 7)

@@ -29,7 +29,7 @@ const withFiles =
   }
 
 test('Tversion agrees on the smaller message and on 9P2000.L alone, and ends the session before it', async (t) => {
-  const { client } = await shareFixture(t)
+  const { client } = await shareFixture(t, { fill: withFiles({ large: 'x'.repeat(20_000) }) })
   await client.walk(0, 1)
   const version = async (msize: number, name: string) => {
     const reply = await client.ok(100, message().u32(msize).text(name), { tag: 0xffff })
@@ -39,6 +39,11 @@ test('Tversion agrees on the smaller message and on 9P2000.L alone, and ends the
   t.is(await client.errno(24, message().u32(1).u64(0)), EBADF)
   t.deepEqual(await version(8192, '9P2000.L'), [8192, '9P2000.L'])
   t.is(await client.errno(116, message().u32(1).u64(0).u32(1).bytes(new Uint8Array(9000))), EMSGSIZE)
+  await client.ok(104, message().u32(0).u32(0xffffffff).text('').text('').u32(0))
+  await client.walk(0, 1, 'large')
+  await client.open(1, 0)
+  const part = await client.ok(116, message().u32(1).u64(0).u32(100_000))
+  t.is(part.u32(), 8192 - 11, 'no answer is longer than agreed on')
   t.deepEqual(await version(8192, '9P2000.u'), [8192, 'unknown'])
   t.is(await client.errno(104, message().u32(0).u32(0xffffffff).text('').text('').u32(0)), EPROTO)
   t.deepEqual(await version(100, '9P2000.L'), [100, 'unknown'])

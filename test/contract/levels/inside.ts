@@ -24,7 +24,7 @@ export function instancesKeepTheirPromises(level: Level): void {
 
   let started: Promise<void> | undefined
   async function start(): Promise<void> {
-    const words = ['run', '-d', '-i', '--isolation', isolation, '--name', 'web', '-e', 'OWN=yes', '-w', '/bin']
+    const words = [...place.run, '-d', '-i', '--name', 'web', '-e', 'OWN=yes', '-w', '/bin']
     const { status, stderr } = await cloister([...words, BUSYBOX, 'sh', '-c', PROGRAM])
     if (status !== 0) throw new Error(`it did not start: ${stderr}`)
   }

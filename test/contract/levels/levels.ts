@@ -1,6 +1,6 @@
 /** The isolation levels as the contract knows them: what is different is the wall, not what the caller sees. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
@@ -8,7 +8,7 @@ import type { Isolation } from '../../../src/instance/run-spec.ts'
 import { type Cli, commandLineIn } from '../../helpers/cli.ts'
 import { containerTest } from '../../helpers/containers.ts'
 import { kvmTestSerial } from '../../helpers/kvm.ts'
-import { ownKernelTest } from '../../helpers/microvm.ts'
+import { ownKernelTest, stockKernel, stockMicrovmTest } from '../../helpers/microvm.ts'
 
 type Implementation = (t: ExecutionContext) => Promise<void>
 
@@ -22,6 +22,8 @@ export interface Level {
   readonly hangMs: number
   /** With the words that refuse it. */
   readonly lacks: Readonly<Partial<Record<Ability, RegExp>>>
+  /** Further options of `run`. @param directory of the place, for files of theirs */
+  readonly options?: (directory: string) => readonly string[]
 }
 
 const HANG_MS = Number(process.env.CLOISTER_TEST_HANG_SECONDS ?? 30) * 1000
@@ -41,18 +43,38 @@ export const LEVELS: Readonly<Record<Isolation, Level>> = {
   microvm: { ...{ isolation: 'microvm', test: ownKernelTest, hangMs: 10 * HANG_MS }, lacks: {} },
 }
 
+/** With a kernel that nobody made for us. */
+export const stockMicrovm: Level = {
+  ...LEVELS.microvm,
+  test: stockMicrovmTest,
+  options(directory) {
+    const kernel = stockKernel()
+    if (typeof kernel === 'string') return []
+    const modules = join(directory, 'modules')
+    mkdirSync(modules, { recursive: true })
+    return kernel.optionsIn(modules)
+  },
+}
+
 export interface Place {
   readonly cloister: Cli
+  /** `run`, the level, and whatever else it takes. */
+  readonly run: readonly string[]
   /** Whatever runs there ends, and all of it is removed. */
   clear(): Promise<void>
 }
 
 /** A state root of one's own. */
-export function placeFor({ hangMs }: Level): Place {
+export function placeFor({ isolation, hangMs, options }: Level): Place {
   const directory = mkdtempSync(join(tmpdir(), 'cloister-contract-'))
   const cloister = commandLineIn(join(directory, 'root'), hangMs)
+  let words: readonly string[] | undefined
   return {
     cloister,
+    get run() {
+      words ??= ['run', '--isolation', isolation, ...(options?.(directory) ?? [])]
+      return words
+    },
     async clear() {
       const names = (await cloister(['ps', '-a', '-q'])).stdout.split('\n').filter(Boolean)
       if (names.length > 0) await cloister(['rm', '-f', ...names])
