@@ -16,6 +16,7 @@ import { createMicrovm } from '../src/microvm/microvm.ts'
 import { probePath } from '../src/paths.ts'
 import { printReport, rounds } from './report.ts'
 
+/** The first boots, the second goes on from there and keeps what it mounted, the third is what follows. */
 const WARMUPS = 2
 const PROGRAM = [probePath, 'touch', '1'] as const
 const memoryBytes = 128 * MIB

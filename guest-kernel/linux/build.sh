@@ -25,10 +25,10 @@ case ${1-} in
   standard | software-kvm) flavour=$1 ;;
   *) say "there is no flavour $1: standard, or software-kvm"; exit 2 ;;
 esac
-# How many objects there are is known when all are made: for the percents it was counted once.
+# How many steps there are is known when all are done: for the percents they were counted once.
 case $flavour in
-  standard) edits='' about=1300 ;;
-  software-kvm) edits="$recipe/edits/correctness.js $recipe/edits/cost.js" about=760 ;;
+  standard) edits='' about=1600 ;;
+  software-kvm) edits="$recipe/edits/correctness.js $recipe/edits/cost.js" about=1290 ;;
 esac
 
 # --- what it takes ---
@@ -87,9 +87,9 @@ flock -n 9 || { say 'another build is under way: waiting for it'; flock 9; }
 [ ! -e "$result/vmlinux" ] || finish
 rm -rf "$cache"/.unfinished-*
 work=$(mktemp -d "$cache/.unfinished-XXXXXX")
-making=
+making='' showing=''
 leave() {
-  [ -z "$making" ] || kill "$making" 2>/dev/null || true
+  for job in $making $showing; do kill "$job" 2>/dev/null || true; done
   wait
   rm -rf "$work"
 }
@@ -138,14 +138,14 @@ unknown=$(printf '%s\n' "$asked" | grep -oE '^(# )?CONFIG_[A-Z0-9_]+' | sed 's/^
 # --- the build, and how far it is ---
 progress() { # a line that is written over on a terminal, else one now and then
   while sleep 1; do
-    objects=$(grep -c '^  [A-Z]' "$work/log" || true)
-    percent=$((objects * 100 / about))
+    steps=$(grep -c '^  [A-Z]' "$work/log" || true)
+    percent=$((steps * 100 / about))
     [ "$percent" -lt 99 ] || percent=99
     seconds=$(($(date +%s) - started))
     if [ -t 2 ]; then
-      printf '\rlinux: %d of about %d objects, %d %%, %d s ' "$objects" "$about" "$percent" "$seconds" >&2
+      printf '\rlinux: %d of about %d steps, %d %%, %d s ' "$steps" "$about" "$percent" "$seconds" >&2
     elif [ $((seconds % 10)) -eq 0 ]; then
-      say "$objects of about $about objects, $percent %, $seconds s"
+      say "$steps of about $about steps, $percent %, $seconds s"
     fi
   done
 }
@@ -157,9 +157,10 @@ progress 9>&- &
 showing=$!
 status=0
 wait "$making" || status=$?
-making=
+making=''
 kill "$showing" 2>/dev/null || true
 wait "$showing" 2>/dev/null || true
+showing=''
 [ ! -t 2 ] || printf '\r\033[K' >&2
 if [ "$status" != 0 ]; then
   grep -m 10 -A 3 -E 'error:|\*\*\*|undefined reference' "$work/errors" >&2 || tail -n 20 "$work/errors" >&2
@@ -175,7 +176,7 @@ cp "$tree/System.map" "$work/done/System.map"
 make -s -C "$tree" kernelrelease >"$work/done/release"
 printf '%s %s\n' "$package" "$checksum" >"$work/done/source"
 chmod 644 "$work/done"/*
-say "built $flavour $(cat "$work/done/release") in $(($(date +%s) - started)) s: $(grep -c '^  [A-Z]' "$work/log") objects"
+say "built $flavour $(cat "$work/done/release") in $(($(date +%s) - started)) s: $(grep -c '^  [A-Z]' "$work/log") steps"
 rm -rf "$result"
 mv "$work/done" "$result"
 finish

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "freezer.h"
+#include "memory-kills.h"
 #include "mounts.h"
 #include "network.h"
 #include "root.h"
@@ -129,6 +130,7 @@ void boot(void)
 	load_modules();
 	open_proc();
 	mounts_watch();
+	memory_kills_watch();
 	freezer_open();
 	network_loopback();
 	root_prepare();

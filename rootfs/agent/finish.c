@@ -60,7 +60,7 @@ void finish_serve(bool alone)
 
 void finish_say(void)
 {
-	if (ended && asked_for && link_is_up() && link_has_room(ANSWER_MAX)) {
+	if (ended && asked_for && link_is_up() && outgoing_has_room(ANSWER_MAX)) {
 		frame_begin(FRAME_DOWN, 0);
 		frame_end();
 		asked_for = false;

@@ -21,15 +21,11 @@ struct sockaddr_vm {
 enum {
 	HOST_CID = 2,
 	ANY_CID = 0xffffffffu,
-	OUT_SIZE = 2 * FRAME_MAX,
 	IN_SIZE = HEADER_SIZE + FRAME_MAX,
 };
 
 static int listener = -1, connection = -1;
 static bool only_host;
-
-static uint8_t out[OUT_SIZE];
-static size_t out_start, out_end, frame_at;
 
 static uint8_t *in;
 static size_t in_size, in_length;
@@ -64,7 +60,8 @@ int link_listen_unix(const char *path)
 static void begin(int fd)
 {
 	connection = fd;
-	out_start = out_end = in_length = 0;
+	outgoing_clear();
+	in_length = 0;
 	say_hello();
 }
 
@@ -95,87 +92,15 @@ static void lose(void)
 {
 	close(connection);
 	connection = -1;
-	out_start = out_end = in_length = 0;
+	outgoing_clear();
+	in_length = 0;
 	connection_lost();
-}
-
-bool link_has_room(size_t bytes)
-{
-	return OUT_SIZE - (out_end - out_start) >= bytes;
-}
-
-void frame_begin(uint16_t type, uint16_t session)
-{
-	if (out_start > 0) {
-		memmove(out, out + out_start, out_end - out_start);
-		out_end -= out_start;
-		out_start = 0;
-	}
-	frame_at = out_end;
-	store_u16(out + frame_at + 4, type);
-	store_u16(out + frame_at + 6, session);
-	out_end += HEADER_SIZE;
-}
-
-void frame_u16(uint16_t value)
-{
-	store_u16(out + out_end, value);
-	out_end += 2;
-}
-
-void frame_u32(uint32_t value)
-{
-	store_u32(out + out_end, value);
-	out_end += 4;
-}
-
-void frame_text(const char *text)
-{
-	size_t size = strlen(text) + 1;
-
-	memcpy(out + out_end, text, size);
-	out_end += size;
-}
-
-uint8_t *frame_space(size_t spare, size_t *most)
-{
-	size_t room = OUT_SIZE - out_end - spare;
-
-	*most = room < FRAME_MAX ? room : FRAME_MAX;
-	return out + out_end;
-}
-
-void frame_took(size_t bytes)
-{
-	out_end += bytes;
-}
-
-void frame_end(void)
-{
-	store_u32(out + frame_at, (uint32_t)(out_end - frame_at - HEADER_SIZE));
-	if (connection < 0)
-		out_end = frame_at;
-}
-
-void frame_drop(void)
-{
-	out_end = frame_at;
 }
 
 void link_flush(void)
 {
-	while (connection >= 0 && out_start < out_end) {
-		ssize_t count = send(connection, out + out_start, out_end - out_start, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (count < 0 && errno == EAGAIN)
-			return;
-		if (count < 0 && errno != EINTR) {
-			lose();
-			return;
-		}
-		out_start += count > 0 ? (size_t)count : 0;
-	}
-	out_start = out_end = 0;
+	if (connection >= 0 && !outgoing_send(connection))
+		lose();
 }
 
 /* How large a frame of the host may be. */
@@ -211,7 +136,7 @@ static bool hand_out(void)
 	size_t done = 0;
 	bool good = true;
 
-	while (good && connection >= 0 && in_length - done >= HEADER_SIZE && link_has_room(ANSWER_MAX)) {
+	while (good && connection >= 0 && in_length - done >= HEADER_SIZE && outgoing_has_room(ANSWER_MAX)) {
 		const uint8_t *header = in + done;
 		size_t length = load_u32(header);
 		uint16_t type = load_u16(header + 4);
@@ -272,7 +197,7 @@ void link_poll(struct pollfd fds[2])
 
 	fds[0] = (struct pollfd){ .fd = connection < 0 ? listener : -1, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = connection,
-		.events = (short)((takes && link_has_room(ANSWER_MAX) ? POLLIN : 0) | (out_start < out_end ? POLLOUT : 0)) };
+		.events = (short)((takes && outgoing_has_room(ANSWER_MAX) ? POLLIN : 0) | (outgoing_waits() ? POLLOUT : 0)) };
 }
 
 void link_serve(const struct pollfd fds[2])

@@ -125,6 +125,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "--socket") == 0 && getpid() != 1) {
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
+		/* A test that was killed does not end us itself. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		boot_as_guest_of_host();
 		error = link_listen_unix(argv[2]);
 		if (error != 0)

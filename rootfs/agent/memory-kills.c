@@ -1,37 +1,46 @@
 #include "memory-kills.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "boot.h"
+enum {
+	/* A program that fills the log faster than we read it need not hold us up. */
+	RECORDS_MOST = 4096,
+	KERNEL_PRIORITIES = 8,
+};
 
-/* In /proc/vmstat, where the kernel counts events at all. */
-static unsigned long long count_kills(void)
+static int kernel_log = -1;
+
+void memory_kills_watch(void)
 {
-	static char text[16 * 1024];
-	int fd = openat(boot_proc(), "vmstat", O_RDONLY | O_CLOEXEC);
-	size_t length = 0;
-	ssize_t count;
+	kernel_log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kernel_log >= 0)
+		lseek(kernel_log, 0, SEEK_END);
+}
 
-	if (fd < 0)
-		return 0;
-	while (length < sizeof text - 1 && (count = read(fd, text + length, sizeof text - 1 - length)) > 0)
-		length += (size_t)count;
-	close(fd);
-	text[length] = '\0';
-	const char *line = strstr(text, "\noom_kill ");
-
-	return line == NULL ? 0 : strtoull(line + strlen("\noom_kill "), NULL, 10);
+/* One read is one record; before its text stand its priority and facility. Documentation/ABI/testing/dev-kmsg */
+static bool tells_of_kill(const char *record)
+{
+	return strtoul(record, NULL, 10) < KERNEL_PRIORITIES && strstr(record, "ut of memory") != NULL &&
+		strstr(record, ": Killed process ") != NULL;
 }
 
 bool memory_was_short(void)
 {
-	static unsigned long long known;
-	unsigned long long count = count_kills();
-	bool grown = count > known;
+	char record[2048];
+	bool found = false;
 
-	known = count;
-	return grown;
+	for (int i = 0; kernel_log >= 0 && i < RECORDS_MOST; i++) {
+		ssize_t count = read(kernel_log, record, sizeof record - 1);
+
+		/* EPIPE: the next ones are gone, and it goes on with those after. */
+		if (count < 0 && errno != EPIPE && errno != EINTR)
+			break;
+		record[count > 0 ? count : 0] = '\0';
+		found |= tells_of_kill(record);
+	}
+	return found;
 }

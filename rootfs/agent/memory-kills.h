@@ -1,10 +1,12 @@
-/* How often the kernel killed a process for want of memory, since it booted. */
+/* Whether the kernel killed processes for want of memory: it says so in its log, whatever else it counts. */
 #ifndef MEMORY_KILLS_H
 #define MEMORY_KILLS_H
 
 #include <stdbool.h>
 
-/* Whether that happened since we looked last. Reading it is slow: only for programs that ended by SIGKILL. */
+/* From now on. */
+void memory_kills_watch(void);
+/* Since the watch began, or since it was asked last. */
 bool memory_was_short(void);
 
 #endif

@@ -94,7 +94,7 @@ void session_input_ends(struct session *session)
 
 static void say_credit(struct session *session)
 {
-	if (session->taken == 0 || !session->attached || !link_has_room(SPARE))
+	if (session->taken == 0 || !session->attached || !outgoing_has_room(SPARE))
 		return;
 	/* Small inputs need no answer. */
 	if (session->taken < STDIN_WINDOW / 2)
@@ -128,7 +128,7 @@ static bool pass_on(struct session *session, struct output *output, uint16_t typ
 		swallow(output);
 		return false;
 	}
-	if (!session->attached || output->credit == 0 || !link_has_room(LEAST))
+	if (!session->attached || output->credit == 0 || !outgoing_has_room(LEAST))
 		return false;
 	frame_begin(type, session->id);
 	size_t most;
@@ -217,7 +217,7 @@ void session_serve(struct session *session)
 	if (!is_over(session))
 		return;
 	/* One that nobody knows has nobody to tell; the main one waits for somebody. */
-	if (session->attached && link_has_room(SPARE)) {
+	if (session->attached && outgoing_has_room(SPARE)) {
 		say_exit(session);
 		session_free(session);
 	} else if (session->abandoned && !session->attached) {
@@ -235,7 +235,7 @@ static bool wants_output(const struct session *session, const struct output *out
 {
 	if (output->fd < 0)
 		return false;
-	return session->abandoned || (session->attached && output->credit > 0 && link_has_room(LEAST));
+	return session->abandoned || (session->attached && output->credit > 0 && outgoing_has_room(LEAST));
 }
 
 int session_poll(struct session *session, struct pollfd *fds)

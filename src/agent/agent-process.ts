@@ -7,6 +7,9 @@ import type { Started } from './messages.ts'
 import { SESSION, START_MAX, STEP } from './protocol.ts'
 import { PayloadWriter } from './wire.ts'
 
+/** Node does not name it. errno(3) */
+const ESHUTDOWN = 108
+
 export interface AgentProcess {
   /** When it ends, everything else is killed and the disks are brought up to date before its end is said. */
   readonly main?: boolean
@@ -61,7 +64,7 @@ export function startFailure(
   { error, step }: Started,
 ): CloisterError | undefined {
   if (error === 0) return undefined
-  const { ENOENT, ENOTDIR, EACCES, ENOEXEC, E2BIG, ECANCELED, ESHUTDOWN } = { ...constants.errno, ESHUTDOWN: 108 }
+  const { ENOENT, ENOTDIR, EACCES, ENOEXEC, E2BIG, ECANCELED } = constants.errno
   const refused = (reason: string, exitCode: number) =>
     new UsageError(`Cannot run ${program}: ${reason}.`, { exitCode })
   const name = errnoName(error)

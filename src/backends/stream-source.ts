@@ -40,6 +40,8 @@ export const createStreamSource = (stream: Readable, options: StreamSourceOption
       readable()
     })
     for (const event of ['end', 'close', 'error']) stream.on(event, end)
+    // A socket without a byte in it says so before anybody has asked.
+    if (stream.readableEnded || stream.destroyed) setImmediate(end)
   }
 
   return {

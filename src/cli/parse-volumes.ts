@@ -6,13 +6,14 @@ import { checkVolumeSource } from '../instance/volume-source.ts'
 
 /** Each is a device of a microVM, which has room for few. */
 const MOST_VOLUMES = 8
+const MOST_WITH_DISKS = 12
 /** Made by every level itself. */
 const OWN_TREES = ['/proc', '/sys', '/dev'] as const
 /** What may stand behind the second colon. docker knows more, most of it about SELinux. */
 const MODES = ['rw', 'ro'] as const
 
-/** Outer directories first: what is mounted later would hide them otherwise. */
-export function parseVolumes(asked: readonly string[], isolation: Isolation): readonly VolumeSpec[] {
+/** Outer directories first: what is mounted later would hide them otherwise. @param disks how many there are beside */
+export function parseVolumes(asked: readonly string[], isolation: Isolation, disks = 0): readonly VolumeSpec[] {
   if (asked.length > 0 && isolation === 'unikernel') {
     throw new UsageError(
       `Cannot share ${sourceOf(asked[0]!)} with a unikernel: its files are in its own memory, and our kernel there has no driver for others.`,
@@ -25,6 +26,11 @@ export function parseVolumes(asked: readonly string[], isolation: Isolation): re
     throw new UsageError(`Cannot share ${asked.length} directories: there is room for ${MOST_VOLUMES}.`, {
       hint: 'Share a directory that holds several of them.',
     })
+  }
+  if (asked.length + disks > MOST_WITH_DISKS) {
+    throw new UsageError(
+      `Cannot share ${asked.length} directories beside ${disks} disks: there is room for ${MOST_WITH_DISKS} of both.`,
+    )
   }
   const volumes = asked.map(parseVolume)
   const targets = volumes.map(({ target }) => target)

@@ -40,7 +40,7 @@ export function runRequest(parsed: ParsedArguments): (name: string) => RunSpec {
     })
   }
   const disks = parseDisks(list(parsed, 'disk'), isolation)
-  const volumes = parseVolumes(list(parsed, 'volume'), isolation)
+  const volumes = parseVolumes(list(parsed, 'volume'), isolation, disks.length)
   const network = text(parsed, 'net')
   const user = userAsked(text(parsed, 'user'), isolation)
   const resolved =
@@ -50,6 +50,7 @@ export function runRequest(parsed: ParsedArguments): (name: string) => RunSpec {
       operands: parsed.operands,
       ...(rootfs === undefined ? {} : { rootfs }),
       cwd,
+      volumes,
       searchPath: searchPath?.slice('PATH='.length) ?? DEFAULT_PATH,
     })
   const rest = {

@@ -4,7 +4,7 @@
  */
 import { CloisterError, EXIT, HostError, UsageError } from '../errors.ts'
 import { childrenOf, readStatus } from '../host/process-status.ts'
-import { SIGKILL, SIGPIPE, send } from '../host/signals.ts'
+import { SIGKILL, SIGPIPE } from '../host/signals.ts'
 import type { ExecSpec } from '../instance/exec.ts'
 import type { ExitResult, Instance, InstanceDescription, Phases, Stdio, TerminalSize } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
@@ -19,6 +19,7 @@ import { explainRefusal } from './rootless.ts'
 import { isHostRefusal, type OciRuntime } from './runtime.ts'
 import { withSomeRuntime } from './runtime-choice.ts'
 import { type RuntimeProcess, startRuntime } from './runtime-process.ts'
+import { sendInside } from './send-inside.ts'
 import { type Connection, connectStreams } from './streams.ts'
 import { runtimeId } from './sweep.ts'
 import { openTerminalSizes } from './terminal-sizes.ts'
@@ -172,7 +173,7 @@ export function createContainer(spec: RunSpec, options: ContainerOptions): Insta
       return
     }
     const pid = programPid()
-    if (pid !== undefined) send(pid, signo)
+    if (pid !== undefined) sendInside(pid, signo, runtimeProcess?.pids()[1])
   }
 
   /** The words are those of the unikernel level. */

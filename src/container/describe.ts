@@ -55,7 +55,7 @@ export function describeContainer({
     maskedPaths: MASKED_PATHS,
     readOnlyPaths: READ_ONLY_PATHS,
   }
-  return { security: program === undefined ? [] : securityOfContainer(program, cgroup), details }
+  return { security: program === undefined ? [] : securityOfContainer(program, cgroup, spec.volumes), details }
 }
 
 function programDetails(pid: number): Record<string, unknown> {

@@ -18,7 +18,7 @@ import { join } from 'node:path'
 import { pipe } from '../../kvm-bindings/ffi.ts'
 import { EXIT, pathFault } from '../errors.ts'
 import { childrenOf, descendantsOf, readStatus } from '../host/process-status.ts'
-import { SIGKILL, send } from '../host/signals.ts'
+import { SIGKILL } from '../host/signals.ts'
 import type { ExecSession, ExecSpec } from '../instance/exec.ts'
 import type { ExitResult } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
@@ -29,6 +29,7 @@ import { FILES, HOST_ENVIRONMENT, type LaunchFacts, runtimeCall } from './launch
 import { programOutput } from './program-output.ts'
 import { logErrors } from './runtime.ts'
 import { readReport } from './runtime-process.ts'
+import { sendInside } from './send-inside.ts'
 import { openTerminalSizes } from './terminal-sizes.ts'
 
 const SIGHUP = 1
@@ -53,10 +54,10 @@ export interface ContainerExec extends ExecSession {
 export function execInContainer(spec: RunSpec, exec: ExecSpec, place: ExecPlace): ContainerExec {
   const files = { process: `exec-${place.number}.json`, log: `exec-${place.number}.log` }
   const at = (file: string) => join(place.directory, file)
+  writeFileSync(at(files.process), JSON.stringify(ociProcess(spec, exec, at(FILES.config))), { mode: 0o600 })
   const terminal = exec.tty && openTerminalSizes()
   if (exec.tty) terminal?.resize(exec.tty)
   const [input, output, errors] = [pipe(), pipe(), pipe()]
-  writeFileSync(at(files.process), JSON.stringify(ociProcess(spec, exec, at(FILES.config))), { mode: 0o600 })
   const stdin = new Socket({ fd: input[1], readable: false, writable: true })
   const [stdout, stderr] = [programOutput(output[0]), programOutput(errors[0])]
   stdin.on('error', () => stdin.destroy())
@@ -75,7 +76,7 @@ export function execInContainer(spec: RunSpec, exec: ExecSpec, place: ExecPlace)
     if (ended) return
     const program = report && programOf(child)
     if (program === undefined) earlySignals.push(signo)
-    else send(program, signo)
+    else sendInside(program, signo, place.runtimePid)
   }
   const reported = readReport(child).then((said) => {
     report = said
@@ -102,8 +103,8 @@ export function execInContainer(spec: RunSpec, exec: ExecSpec, place: ExecPlace)
     if (ended) return
     const program = programOf(child)
     // Its whole group, be it that the program itself has left others behind.
-    if (program !== undefined) send(-program, SIGKILL)
-    for (const pid of descendantsOf(child.pid ?? 0)) send(pid, SIGKILL)
+    if (program !== undefined) sendInside(-program, SIGKILL, place.runtimePid)
+    for (const pid of descendantsOf(child.pid ?? 0)) sendInside(pid, SIGKILL, place.runtimePid)
     setTimeout(killAll, LOOK_MS).unref()
   }
   return {
@@ -115,7 +116,7 @@ export function execInContainer(spec: RunSpec, exec: ExecSpec, place: ExecPlace)
       if (abandoned || ended) return
       abandoned = true
       const program = programOf(child)
-      if (program !== undefined) send(-program, SIGHUP)
+      if (program !== undefined) sendInside(-program, SIGHUP, place.runtimePid)
       setTimeout(killAll, program === undefined ? 0 : HANGUP_MS).unref()
     },
   }

@@ -3,9 +3,11 @@
  * again is what a runtime would answer in words of its own or with a status that a program could have given.
  * execve(2)
  */
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { posix } from 'node:path'
 import { EXIT } from '../errors.ts'
 import { type Program, readProgram } from '../image/elf-program.ts'
+import { pathInVolume } from '../image/in-volume.ts'
 import { findInRoot } from '../image/root-lookup.ts'
 import type { ExitResult } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
@@ -25,9 +27,11 @@ export function findObstacle(spec: RunSpec): ExitResult | undefined {
   return obstacle(spec, EXIT.notFound, `its interpreter ${interpreter} is not in its root`)
 }
 
-function locate({ source, env, cwd, program }: RunSpec, path: string): string | undefined {
+function locate({ source, env, cwd, program, volumes = [] }: RunSpec, path: string): string | undefined {
   if (source.kind === 'program') return path === program ? source.hostPath : undefined
   if (source.kind === 'kernel') return undefined
+  const inVolume = path.includes('/') ? pathInVolume(posix.resolve('/', cwd, path), volumes) : undefined
+  if (inVolume !== undefined) return existsSync(inVolume) ? inVolume : undefined
   const searchPath = env.find((entry) => entry.startsWith('PATH='))?.slice('PATH='.length) ?? ''
   return findInRoot(source.directory, path, { cwd, searchPath })
 }

@@ -9,6 +9,7 @@ import { type Mount, readMounts } from '../host/mounts.ts'
 import { ownNamespaces } from '../host/namespaces.ts'
 import { hardLimit, type ProcessStatus, readStatus } from '../host/process-status.ts'
 import type { SecurityFinding } from '../instance/instance.ts'
+import type { VolumeSpec } from '../instance/run-spec.ts'
 import { PIDS_LIMIT } from './bundle.ts'
 import { inMib } from './ending.ts'
 import { MASKED_PATHS, READ_ONLY_PATHS } from './mounts.ts'
@@ -31,8 +32,12 @@ const DANGEROUS: readonly CapabilityName[] = [
 
 type Line = Omit<SecurityFinding, 'topic'>
 
-/** @param program its pid here. @returns nothing when it has just ended */
-export function securityOfContainer(program: number, cgroup: Cgroup): SecurityFinding[] {
+/** @param program its pid here @param volumes asked for. @returns nothing when it has just ended */
+export function securityOfContainer(
+  program: number,
+  cgroup: Cgroup,
+  volumes: readonly VolumeSpec[] = [],
+): SecurityFinding[] {
   const status = readStatus(program)
   if (!status || status.state === 'Z') return []
   const mounts = readMounts(program)
@@ -42,7 +47,7 @@ export function securityOfContainer(program: number, cgroup: Cgroup): SecurityFi
     ['kernel', { state: 'off', detail: "the host's own answers every system call: a bug in it is a way out" }],
     ['privileges', privileges(status)],
     ['system calls', systemCalls(status)],
-    ['files', files(mounts)],
+    ['files', files(mounts, volumes)],
     ['devices', devices(status)],
     ['processes', processes(own, program, cgroup)],
     ['network', network(own.includes('net'), program)],
@@ -88,7 +93,7 @@ function systemCalls({ seccomp, seccompFilters }: ProcessStatus): Line {
 
 const SECCOMP_MODE_FILTER = 2
 
-function files(mounts: readonly Mount[]): Line {
+function files(mounts: readonly Mount[], volumes: readonly VolumeSpec[]): Line {
   const covered = (path: string) => mounts.some(({ mountPoint }) => mountPoint === path)
   const readOnly = (path: string) => mounts.some((mount) => mount.mountPoint === path && mount.options.includes('ro'))
   const root = mounts.find(({ mountPoint }) => mountPoint === '/')
@@ -96,7 +101,11 @@ function files(mounts: readonly Mount[]): Line {
   const fixed = READ_ONLY_PATHS.filter(readOnly).length + (readOnly('/sys') ? 1 : 0)
   const hidden = `${masked} files of /proc and /sys hidden, ${fixed} trees read-only`
   if (root?.type !== 'overlay') return { state: 'partial', detail: `its root is ${root?.type ?? 'unknown'}; ${hidden}` }
-  return { state: 'on', detail: `a root of its own, what it writes stays in memory; ${hidden}` }
+  const own = `a root of its own, what it writes stays in memory; ${hidden}`
+  const shared = volumes.filter(({ target }) => covered(target))
+  if (shared.length === 0) return { state: 'on', detail: own }
+  const places = shared.map(({ source, target }) => `${source}${readOnly(target) ? ' (read-only)' : ''}`)
+  return { state: 'partial', detail: `${own}; of the host's it has ${places.join(', ')}` }
 }
 
 function devices({ boundingCapabilities }: ProcessStatus): Line {

@@ -15,8 +15,9 @@ import {
 } from 'node:fs'
 import { posix } from 'node:path'
 import { EXIT, pathFault, UsageError } from '../errors.ts'
-import type { FileSource, Isolation } from '../instance/run-spec.ts'
+import type { FileSource, Isolation, VolumeSpec } from '../instance/run-spec.ts'
 import { type FileBytes, type Program, readProgram } from './elf-program.ts'
+import { pathInVolume } from './in-volume.ts'
 import { findInRoot, resolveLinks } from './root-lookup.ts'
 
 export interface SourceRequest {
@@ -27,6 +28,8 @@ export interface SourceRequest {
   /** Inside; where a relative program path of a root directory starts, and what PATH is searched. */
   readonly cwd: string
   readonly searchPath: string
+  /** A program of a root directory may be in one of them; outer ones first. */
+  readonly volumes?: readonly VolumeSpec[]
 }
 
 export interface ResolvedSource {
@@ -56,10 +59,14 @@ function singleProgram({ operands, isolation }: SourceRequest): ResolvedSource {
   return { source: { kind: 'program', hostPath: path, path }, program: path, argv: [typed, ...args] }
 }
 
-function programInRoot({ operands, isolation, cwd, searchPath }: SourceRequest, rootfs: string): ResolvedSource {
+function programInRoot(
+  { operands, isolation, cwd, searchPath, volumes = [] }: SourceRequest,
+  rootfs: string,
+): ResolvedSource {
   const [program = ''] = operands
   const directory = realDirectory(rootfs)
-  const found = findInRoot(directory, program, { cwd, searchPath })
+  const inVolume = program.includes('/') ? pathInVolume(posix.resolve('/', cwd, program), volumes) : undefined
+  const found = inVolume ?? findInRoot(directory, program, { cwd, searchPath })
   if (found === undefined) throw notInRoot(program, { directory, rootfs, cwd, searchPath })
   checkFile(program, found)
   const kind = inspect(program, found)

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { posix } from 'node:path'
 import { pathFault, UsageError } from '../errors.ts'
 import type { FileSource, VolumeSpec } from '../instance/run-spec.ts'
+import { pathInVolume } from './in-volume.ts'
 import { resolveLinks } from './root-lookup.ts'
 
 /** Mounted by every level whatever the source; nothing runs in /proc or /sys, which have led out of containers. */
@@ -12,9 +13,9 @@ const KERNEL_DIRECTORIES = /^\/(proc|sys)(\/|$)/
 /** @param volumes outer ones first @throws UsageError */
 export function checkWorkingDirectory(source: FileSource, cwd: string, volumes: readonly VolumeSpec[] = []): void {
   if (ALWAYS_THERE.test(cwd)) return
-  const volume = volumes.filter(({ target }) => `${cwd}/`.startsWith(`${target}/`)).at(-1)
-  if (volume) {
-    checkInVolume(volume, cwd)
+  const inVolume = pathInVolume(cwd, volumes)
+  if (inVolume !== undefined) {
+    checkInVolume(inVolume, cwd)
     return
   }
   if (KERNEL_DIRECTORIES.test(cwd)) {
@@ -48,8 +49,7 @@ function checkInRoot(directory: string, cwd: string): void {
 }
 
 /** What its links lead to inside is the program's to find out. */
-function checkInVolume({ source, target }: VolumeSpec, cwd: string): void {
-  const path = posix.join(source, cwd.slice(target.length))
+function checkInVolume(path: string, cwd: string): void {
   const found = statSync(path, { throwIfNoEntry: false })
   if (!found) throw unusable(cwd, `there is no ${path}`, `Make it: mkdir -p ${path}`)
   if (!found.isDirectory()) throw unusable(cwd, `${path} is a file`, `Try --workdir ${posix.dirname(cwd)}.`)

@@ -116,7 +116,10 @@ class Microvm implements Instance {
     const source = checked(this.#spec)
     const from = await this.#openResumption()
     this.#linux = from?.linux ?? guestLinux(this.#spec.kernel)
-    const image = from?.image ?? (await rootImage(source, { progress: this.#options.warn ?? this.#log }))
+    if (this.#linux.flavour === 'software-kvm' && this.#spec.cpus > 1) {
+      this.#warn(`the Linux for a software KVM runs on one processor: --cpus ${this.#spec.cpus} gives it no more`)
+    }
+    const image = from?.image ?? (await rootImage(source, { progress: this.#warn }))
     this.#image = image
     if (this.#over) return from?.close()
     if (detached) this.#joinGroup()
@@ -462,6 +465,7 @@ class Microvm implements Instance {
   }
 
   readonly #log = (line: string) => this.#options.log?.(line)
+  readonly #warn = (line: string) => (this.#options.warn ?? this.#log)(line)
 }
 
 function failAfter(ms: number, reason: string) {

@@ -7,7 +7,7 @@ import { capabilityNames } from '../host/capabilities.ts'
 import { ownNamespaces } from '../host/namespaces.ts'
 import { readStatus } from '../host/process-status.ts'
 import type { SecurityFinding } from '../instance/instance.ts'
-import type { DiskSpec, NetworkSpec } from '../instance/run-spec.ts'
+import type { DiskSpec, NetworkSpec, VolumeSpec } from '../instance/run-spec.ts'
 import { MIB } from '../memory/memory-map.ts'
 import type { VmmCgroup } from './vmm-cgroup.ts'
 
@@ -18,6 +18,7 @@ export interface GuestFacts {
   readonly cpus: number
   readonly network?: NetworkSpec | undefined
   readonly disks?: readonly DiskSpec[] | undefined
+  readonly volumes?: readonly VolumeSpec[] | undefined
   /** What its file tree is made of. */
   readonly files?: string
   /** It has sockets to programs of the host. */
@@ -28,7 +29,7 @@ export interface GuestFacts {
 }
 
 export function securityOfVm(facts: GuestFacts): SecurityFinding[] {
-  const { memoryBytes, cpus, network, disks = [], files = COPY, vsock = false, kernel, group } = facts
+  const { memoryBytes, cpus, network, disks = [], volumes = [], files = COPY, vsock = false, kernel, group } = facts
   const limits = group?.joined?.cgroup.limits()
   const refused = group?.joined?.refused ?? []
   const coming = group !== undefined && group.joined === undefined
@@ -43,7 +44,7 @@ export function securityOfVm(facts: GuestFacts): SecurityFinding[] {
       state: 'on',
       detail: "none of the program's reaches the host; it reaches the virtual devices",
     },
-    filesFinding(disks, files),
+    filesFinding(disks, volumes, files),
     { topic: 'processes', state: 'on', detail: 'it sees no process of the host' },
     networkFinding(network),
     ...(vsock ? [VSOCK_FINDING] : []),
@@ -63,15 +64,29 @@ export function securityOfVm(facts: GuestFacts): SecurityFinding[] {
 
 const COPY = "a copy in the guest's memory"
 
-/** What a disk is kept in is the host's, and the device serves the guest nothing else of it. */
-function filesFinding(disks: readonly DiskSpec[], files: string): SecurityFinding {
-  if (disks.length === 0) return { topic: 'files', state: 'on', detail: `${files}; nothing of the host's is shared` }
+/** What a disk is kept in is the host's, and so is what is in a volume; their devices serve the guest nothing else of it. */
+function filesFinding(disks: readonly DiskSpec[], volumes: readonly VolumeSpec[], files: string): SecurityFinding {
+  const shared = [disksShared(disks), volumesShared(volumes)].filter((words) => words !== '')
+  if (shared.length === 0) return { topic: 'files', state: 'on', detail: `${files}; nothing of the host's is shared` }
+  return { topic: 'files', state: 'partial', detail: [files, ...shared].join('; ') }
+}
+
+function disksShared(disks: readonly DiskSpec[]): string {
   const isWritten = ({ readOnly, copyOnWrite = false }: DiskSpec) => !readOnly && !copyOnWrite
   const written = disks.filter(isWritten).map(({ path }) => path)
   const read = disks.flatMap((disk) => [...(isWritten(disk) ? [] : [disk.path]), ...(disk.base ? [disk.base] : [])])
-  const does = (what: string, paths: string[]) => (paths.length > 0 ? [`${what} ${paths.join(', ')}`] : [])
-  const doings = [...does('reads and writes', written), ...does('reads', read)]
-  return { topic: 'files', state: 'partial', detail: `${files}; as its disks, of the host's, it ${doings.join('; ')}` }
+  return doings("as its disks, of the host's, it", written, read)
+}
+
+function volumesShared(volumes: readonly VolumeSpec[]): string {
+  const sources = (readOnly: boolean) => volumes.filter((one) => one.readOnly === readOnly).map(({ source }) => source)
+  return doings("of the host's directories it", sources(false), sources(true))
+}
+
+function doings(who: string, written: readonly string[], read: readonly string[]): string {
+  const does = (what: string, paths: readonly string[]) => (paths.length > 0 ? [`${what} ${paths.join(', ')}`] : [])
+  const all = [...does('reads and writes', written), ...does('reads', read)]
+  return all.length > 0 ? `${who} ${all.join('; ')}` : ''
 }
 
 const VSOCK_FINDING: SecurityFinding = {

@@ -1,6 +1,10 @@
+import { once } from 'node:events'
+import { closeSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import test from 'ava'
 import fc from 'fast-check'
+import { pipe } from '../../kvm-bindings/ffi.ts'
 import { createBufferSink, createBufferSource } from '../../src/backends/buffer-stream.ts'
 import { createStreamSource } from '../../src/backends/stream-source.ts'
 
@@ -138,4 +142,15 @@ test('a stream that fails has ended, once', async (t) => {
   stream.destroy(new Error('gone'))
   await new Promise(setImmediate)
   t.deepEqual(ends, [3])
+})
+
+test('an input that ended before anybody read from it is at its end', async (t) => {
+  const [read, write] = pipe()
+  const socket = new Socket({ fd: read, readable: true, writable: false })
+  closeSync(write)
+  await once(socket, 'end')
+  const total = await new Promise<number>((resolve) => {
+    t.is(createStreamSource(socket, { onEnd: resolve }).read(new Uint8Array(8)), 0)
+  })
+  t.is(total, 0)
 })

@@ -36,6 +36,23 @@ test('a kernel with a program runs the program', (t) => {
   })
 })
 
+test('a microVM takes a RAM disk beside its program: our agent finds it there', (t) => {
+  const words = ['--isolation', 'microvm', '--kernel', '/boot/k', '--initrd', '/boot/i', '--cold', '/bin/busybox']
+  t.like(ask(...words), {
+    isolation: 'microvm',
+    kernel: '/boot/k',
+    initrd: '/boot/i',
+    cold: true,
+    program: '/bin/busybox',
+  })
+})
+
+test('a root directory without a level is a microVM, and a single program is not', (t) => {
+  t.is(ask('--rootfs', '/', '/bin/busybox').isolation, 'microvm')
+  t.is(ask('/bin/busybox').isolation, 'unikernel')
+  t.is(ask('--isolation', 'container', '--rootfs', '/', '/bin/busybox').isolation, 'container')
+})
+
 test('without a kernel there must be a SOURCE, by either reader of the command line', async (t) => {
   t.is(quickParse(run, ['--memory', '64M']), undefined)
   await t.throwsAsync(fullParse(run, ['--memory', '64M']), { instanceOf: UsageError, message: /needs more words/ })

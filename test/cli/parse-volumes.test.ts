@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import test from 'ava'
 import { parseVolumes } from '../../src/cli/parse-volumes.ts'
 import { UsageError } from '../../src/errors.ts'
+import { resolveSource } from '../../src/image/source.ts'
 import { checkWorkingDirectory } from '../../src/image/working-directory.ts'
 
 const base = mkdtempSync(join(tmpdir(), 'cloister-volumes-'))
@@ -63,6 +64,9 @@ test('two volumes are not at the same place, and there are so many and no more',
   const nine = Array.from({ length: 9 }, (_, index) => `${at('dir')}:/data${index}`)
   t.throws(() => parse(...nine), { message: /room for 8/ })
   t.is(parse(...nine.slice(1)).length, 8)
+  t.is(parseVolumes(nine.slice(1), 'microvm', 4).length, 8)
+  t.throws(() => parseVolumes(nine.slice(1), 'microvm', 5), { message: /room for 12 of both/ })
+  t.deepEqual(parseVolumes([], 'microvm', 8), [])
 })
 
 test('a unikernel is refused a volume, and told what has them', (t) => {
@@ -93,4 +97,21 @@ test('the working directory may be in a volume, if it is there', (t) => {
   t.throws(() => checkWorkingDirectory(source, '/src/none', volumes), { message: /there is no/ })
   t.throws(() => checkWorkingDirectory(source, '/conf', volumes), { message: /is a file/ })
   t.throws(() => checkWorkingDirectory(source, '/srcs', volumes), { message: /no such directory/ })
+})
+
+test('a program of a root directory may be in a volume, and not of another place that has its name', (t) => {
+  copyFileSync('/bin/busybox', at('dir/tool'))
+  const request = {
+    isolation: 'microvm',
+    rootfs: at('state'),
+    searchPath: '/bin',
+    volumes: parse(`${at('dir')}:/opt`),
+  } as const
+  for (const [program, cwd] of [
+    ['/opt/tool', '/'],
+    ['./tool', '/opt'],
+  ] as const)
+    t.like(resolveSource({ ...request, cwd, operands: [program, 'x'] }), { program, argv: [program, 'x'] })
+  for (const program of ['/opt/none', '/options/tool', 'tool'])
+    t.throws(() => resolveSource({ ...request, cwd: '/', operands: [program] }), { name: 'UsageError' }, program)
 })

@@ -1,11 +1,10 @@
 /** The guest's agent as an ordinary process of this host, built with sanitizers: sessions only, on a Unix socket. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import type { AgentTransport } from '../../src/agent/transport.ts'
@@ -105,16 +104,11 @@ function killChildren(pid: number): void {
   }
 }
 
-export function childrenOf(pid: number): number[] {
+/** proc(5): those of its first thread, and it has no other. */
+function childrenOf(pid: number): number[] {
   try {
-    return execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })
-      .trim()
-      .split(/\s+/)
-      .map(Number)
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
   } catch {
     return []
   }
 }
-
-export const outputOf = (session: { stdout: NodeJS.ReadableStream }): Promise<string> =>
-  text(session.stdout as NodeJS.ReadableStream & AsyncIterable<Buffer>)

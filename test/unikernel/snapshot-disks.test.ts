@@ -126,22 +126,33 @@ kvmTestSerial('a read-only disk is not copied, and must be what it was', async (
 /** Slow enough that requests are always under way. */
 const busyDisk = (path: string): DiskSpec => ({ path, readOnly: false, rate: { operationsPerSecond: 400 } })
 
+/** As many as it lasts for: on a busy host that may be few, but one there is. */
+async function severalOf(t: ExecutionContext, live: LiveUnikernel): Promise<string[]> {
+  const taken = [await snapshotOf(t, live)]
+  try {
+    while (taken.length < 4) {
+      await sleep(150)
+      taken.push(await snapshotOf(t, live))
+    }
+  } catch (error) {
+    if (!/has just ended/.test(String(error))) throw error
+  }
+  return taken
+}
+
 kvmTestSerial('no write that was under way is lost, and none is done again after a later one', async (t) => {
   const disks = [busyDisk(image(t))]
   const spec = (name: string, from?: string) =>
     shell(name, disks, {
       source: { kind: 'program', hostPath: SEQUENCE, path: SEQUENCE },
       program: SEQUENCE,
-      argv: [SEQUENCE, '8'],
+      argv: [SEQUENCE, '24'],
       interactive: false,
       ...(from && { from }),
     })
   const original = await started(t, spec('original'))
-  const snapshots: string[] = []
-  for (const round of [1, 3, 4, 6]) {
-    await original.outputWith(new RegExp(`round ${round}\n`))
-    snapshots.push(await snapshotOf(t, original))
-  }
+  await original.outputWith(/round 1\n/)
+  const snapshots = await severalOf(t, original)
   const copies = await Promise.all(snapshots.map((from, at) => started(t, spec(`copy${at}`, from))))
   for (const live of [original, ...copies]) {
     t.like(await live.wait(), { exitCode: 0 }, live.output())
@@ -151,7 +162,7 @@ kvmTestSerial('no write that was under way is lost, and none is done again after
 
 kvmTestSerial('with 32 requests under way each ends once, in the original and in the copies', async (t) => {
   const disks = [busyDisk(image(t))]
-  const argv = ['block-load', 'write', '4096', '32', '700', 'read', '4096', '32', '700']
+  const argv = ['block-load', 'write', '4096', '32', '2000', 'read', '4096', '32', '1000']
   const spec = (name: string, from?: string) =>
     shell(name, disks, {
       kernel: guestPath('block-load'),
@@ -161,11 +172,8 @@ kvmTestSerial('with 32 requests under way each ends once, in the original and in
       ...(from && { from }),
     })
   const original = await started(t, spec('original'))
-  const snapshots: string[] = []
-  for (let round = 0; round < 4; round++) {
-    await sleep(150)
-    snapshots.push(await snapshotOf(t, original))
-  }
+  await sleep(150)
+  const snapshots = await severalOf(t, original)
   const copies = await Promise.all(snapshots.map((from, at) => started(t, spec(`copy${at}`, from))))
   for (const live of [original, ...copies]) {
     t.like(await live.wait(), { exitCode: 0 }, live.output())

@@ -182,7 +182,7 @@ kvmTestSerial('one whose output nobody reads is saved all the same', async (t) =
   await copy.outputWith(/(.+\n){5}/)
   const before = original.output().length
   original.readOutput(true)
-  await original.outputWith(new RegExp(`^[^]{${before + 1000}}`))
+  await original.outputWith(new RegExp(`^[\\s\\S]{${before + 1000}}`))
   t.pass()
 })
 

@@ -72,6 +72,8 @@ const check = (driver: MmioDriver): void => {
 }
 
 for (const [name, makeSubject] of Object.entries(SUBJECTS)) {
+  // Each of its steps goes to the host's file system.
+  const cases = name.startsWith('virtio-9p') ? Math.ceil(CASES / 8) : CASES
   test(`no lie of a driver gets past the transport of ${name}, nor outside guest memory`, (t) => {
     const tally: Tally = { mistakes: 0, completed: 0, reached: 0 }
     fc.assert(
@@ -80,12 +82,12 @@ for (const [name, makeSubject] of Object.entries(SUBJECTS)) {
         check(driver)
         if (driver.log.some((line) => line.includes('needs a reset'))) tally.mistakes++
       }),
-      { numRuns: CASES },
+      { numRuns: cases },
     )
     // The lies do arrive: a driver that is always turned away early would prove nothing.
-    t.true(tally.mistakes > CASES / 50, `only ${tally.mistakes} of ${CASES} cases reached a driver mistake`)
-    t.true(tally.completed > CASES / 20, `only ${tally.completed} chains were completed in ${CASES} cases`)
+    t.true(tally.mistakes > cases / 50, `only ${tally.mistakes} of ${cases} cases reached a driver mistake`)
+    t.true(tally.completed > cases / 20, `only ${tally.completed} chains were completed in ${cases} cases`)
     if (makeSubject().reached)
-      t.true(tally.reached > CASES / 50, `only ${tally.reached} times in ${CASES} cases was the host's side reached`)
+      t.true(tally.reached > cases / 50, `only ${tally.reached} times in ${cases} cases was the host's side reached`)
   })
 }

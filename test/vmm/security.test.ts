@@ -81,3 +81,15 @@ namespaceTest('a namespace that it does not share with whoever started it is see
     detail: "its own: net; the others are the caller's",
   })
 })
+
+test('the directories of the host that a guest may read or write are named', (t) => {
+  const volumes = [
+    { source: '/srv/data', target: '/data', readOnly: false },
+    { source: '/srv/conf', target: '/conf', readOnly: true },
+  ]
+  const files = securityOfVm({ memoryBytes: MIB, cpus: 1, volumes, group: undefined }).find(
+    ({ topic }) => topic === 'files',
+  )
+  t.is(files?.state, 'partial')
+  t.regex(files?.detail ?? '', /; of the host's directories it reads and writes \/srv\/data; reads \/srv\/conf$/)
+})

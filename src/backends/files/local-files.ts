@@ -5,14 +5,10 @@
 import { EBADF, EINVAL, EIO, EMSGSIZE, EOPNOTSUPP, EPROTO, O_DSYNC } from '../../../kvm-bindings/constants.ts'
 import { BugError } from '../../errors.ts'
 import type { AsyncFiles } from '../disk/async-files.ts'
-import { getattr, setattr, statfs } from './attributes.ts'
 import { ReplyWriter, RequestReader } from './codec.ts'
-import { readdir } from './directory.ts'
-import { link, mkdir, mknod, readlink, remove, rename, renameat, symlink, unlinkat } from './entries.ts'
 import { FidTable, type LiveFid } from './fids.ts'
 import type { Answer, FileRequest, FileServer, SavedSession } from './file-server.ts'
-import { getlock, lock } from './locks.ts'
-import { lcreate, lopen } from './open.ts'
+import { OPERATIONS } from './operations.ts'
 import {
   HEAD_MAX,
   HEADER_BYTES,
@@ -26,10 +22,9 @@ import {
 } from './protocol.ts'
 import { Refusal } from './refusal.ts'
 import { restoreFids, saveFids } from './saved-fids.ts'
-import type { Operation, Session } from './session.ts'
+import type { Session } from './session.ts'
 import type { Share } from './share.ts'
 import { Transfers } from './transfers.ts'
-import { attach, auth, clunk, walk } from './walk.ts'
 
 export interface LocalFilesOptions {
   readonly share: Share
@@ -41,37 +36,6 @@ export interface LocalFilesOptions {
 }
 
 export const createLocalFiles = (options: LocalFilesOptions): FileServer => new LocalFiles(options)
-
-/** Extended attributes and access lists are not passed on: EOPNOTSUPP, which Linux takes for "there are none here". */
-const noAttributes: Operation = () => {
-  throw new Refusal(EOPNOTSUPP)
-}
-
-const OPERATIONS: ReadonlyMap<number, Operation> = new Map([
-  [T.auth, auth],
-  [T.attach, attach],
-  [T.walk, walk],
-  [T.clunk, clunk],
-  [T.lopen, lopen],
-  [T.lcreate, lcreate],
-  [T.getattr, getattr],
-  [T.setattr, setattr],
-  [T.statfs, statfs],
-  [T.readdir, readdir],
-  [T.readlink, readlink],
-  [T.mkdir, mkdir],
-  [T.symlink, symlink],
-  [T.mknod, mknod],
-  [T.link, link],
-  [T.rename, rename],
-  [T.renameat, renameat],
-  [T.unlinkat, unlinkat],
-  [T.remove, remove],
-  [T.lock, lock],
-  [T.getlock, getlock],
-  [T.xattrwalk, noAttributes],
-  [T.xattrcreate, noAttributes],
-])
 
 /** By tag: what waits for the end of a request that is under way (Tflush). */
 type UnderWay = Map<number, (() => void)[]>

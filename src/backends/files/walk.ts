@@ -3,7 +3,7 @@ import { EINVAL, ENOENT, EOPNOTSUPP, O_DIRECTORY, O_PATH } from '../../../kvm-bi
 import { close } from '../../../kvm-bindings/ffi.ts'
 import type { LiveFid } from './fids.ts'
 import { NAME_MAX, NOFID, WALK_MAX } from './protocol.ts'
-import type { Qid } from './qid.ts'
+import { type Qid, qidOf } from './qid.ts'
 import { Refusal } from './refusal.ts'
 import { named, type Operation, qid, type Session } from './session.ts'
 import { entryName } from './share.ts'
@@ -58,7 +58,7 @@ function descend({ share }: Session, { file, isRoot }: LiveFid, names: readonly 
       const next = share.enter(at ?? file.fd, entryName(bytes), isRoot && index === 0)
       if (at !== undefined) close(at)
       at = next.fd
-      qids.push(qid({ share } as Session, next.stat))
+      qids.push(qidOf(next.stat, share.rootStat.st_dev))
     } catch (error) {
       if (at !== undefined) close(at)
       if (!(error instanceof Refusal) || index === 0) throw error
