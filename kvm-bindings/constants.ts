@@ -56,6 +56,7 @@ export const MAP_POPULATE = 0x8000
 // madvise(2)
 export const MADV_DONTNEED = 4
 export const MADV_REMOVE = 9
+export const MADV_NOHUGEPAGE = 15
 
 // lseek(2)
 export const SEEK_DATA = 3

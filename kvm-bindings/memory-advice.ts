@@ -1,5 +1,5 @@
-/** Gives pages of a mapping back to the host kernel. madvise(2) */
-import { MADV_DONTNEED, MADV_REMOVE } from './constants.ts'
+/** What the host kernel is told about the pages of a mapping. madvise(2) */
+import { MADV_DONTNEED, MADV_NOHUGEPAGE, MADV_REMOVE } from './constants.ts'
 import { cFunction, retrying } from './ffi.ts'
 
 const cMadvise = cFunction('madvise', 'int', ['uintptr', 'size_t', 'int'])
@@ -19,4 +19,9 @@ export const discardPages = (address: bigint, length: number): void => {
  */
 export const forgetPages = (address: bigint, length: number): void => {
   retrying(() => cMadvise()(address, length, MADV_DONTNEED), 'madvise')
+}
+
+/** No transparent huge pages there. A kernel that has none says EINVAL. */
+export const useSmallPages = (address: bigint, length: number): void => {
+  cMadvise()(address, length, MADV_NOHUGEPAGE)
 }

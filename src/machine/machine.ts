@@ -171,13 +171,14 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
     // The guest is one: where one vCPU ended it, the others do not go on.
     if (cpus > 1) void handler.ended.then(() => group.stop())
 
-    /** The guest's memory and devices do not change. */
+    /** The guest's memory and devices do not change, until it goes on or ends. */
     let quiet = false
+    const isPaused = () => quiet && group.paused
     let closing: Promise<void> | undefined
     return {
       policy,
       ended: handler.ended,
-      isPaused: () => quiet,
+      isPaused,
       exits: handler.count,
       start() {
         reactor.start()
@@ -193,7 +194,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
         quiet = group.paused
       },
       resume() {
-        if (!quiet) return
+        if (!isPaused()) return
         quiet = false
         for (const vcpu of vcpus) tellOfPause(vcpu)
         for (const transport of transports) transport.release()
@@ -201,7 +202,7 @@ export async function createMachine(config: MachineConfig): Promise<Machine> {
       },
       async save() {
         const { saveMachine } = await machineState()
-        if (!quiet) throw new BugError('Cannot save a machine that is not paused.')
+        if (!isPaused()) throw new BugError('Cannot save a machine that is not paused.')
         return saveMachine(parts)
       },
       stop() {

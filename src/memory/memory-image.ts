@@ -44,14 +44,17 @@ export function piecesIn({ pieces }: MemoryImage, offset: number, length: number
 /** The image with other pieces in place of what it has there. They are in order and do not overlap. */
 export function overlay(image: MemoryImage, upper: readonly ImagePiece[]): MemoryImage {
   const pieces: ImagePiece[] = []
+  const show = (from: number, to: number) => {
+    for (const piece of piecesIn(image, from, to - from)) append(pieces, piece)
+  }
   let at = 0
   for (const piece of upper) {
-    if (piece.offset > at) pieces.push(...piecesIn(image, at, piece.offset - at))
-    pieces.push(piece)
+    if (piece.offset > at) show(at, piece.offset)
+    append(pieces, piece)
     at = piece.offset + piece.length
   }
-  if (at < image.size) pieces.push(...piecesIn(image, at, image.size - at))
-  return { size: image.size, pieces: pieces.reduce(joined, []) }
+  if (at < image.size) show(at, image.size)
+  return { size: image.size, pieces }
 }
 
 /** @throws RangeError when a file is shorter than the image says. */
@@ -95,10 +98,9 @@ function part({ offset, length, fd, at }: ImagePiece, from: number, to: number):
 }
 
 /** Neighbours that go on in the same file, or are zeros both, are one. */
-function joined(pieces: ImagePiece[], next: ImagePiece): ImagePiece[] {
+function append(pieces: ImagePiece[], next: ImagePiece): void {
   const last = pieces.at(-1)
   const goesOn = last && last.fd === next.fd && (last.fd === undefined || last.at + last.length === next.at)
   if (goesOn) pieces[pieces.length - 1] = { ...last, length: last.length + next.length }
   else pieces.push(next)
-  return pieces
 }

@@ -59,9 +59,11 @@ class GuestRam implements Ram {
   readonly #letGo: (() => void) | undefined
   /** What the memory came from. */
   #origin: MemoryImage | undefined
-  /** Behind the private mapping: the origin, and zeros where it was remapped. */
+  /** Behind the private mapping: the origin, and zeros where it was copied or remapped. */
   #image: MemoryImage | undefined
-  readonly #remapped: PageRange[] = []
+  /** Where that is zeros and the origin is not. */
+  #zeroed: readonly PageRange[] = []
+  #remappings = 0
   #frozen = false
   #closed = false
 
@@ -72,14 +74,18 @@ class GuestRam implements Ram {
     this.memfd = image ? undefined : newFile(bytes)
     this.#letGo = image?.keep?.()
     const mapped: MappedRegion[] = []
+    const copied: PageRange[] = []
     this.regions = mapped
     try {
       let offset = 0
       for (const { gpa, size } of ramLayout(bytes)) {
-        const hva = image ? mapImage(image, offset, size) : mapFile(this.memfd!, MAP_SHARED, offset, size)
+        const part = image && mapImage(image, offset, size)
+        const hva = part ? part.address : mapFile(this.memfd!, MAP_SHARED, offset, size)
         mapped.push({ gpa, size, hva, offset })
+        for (const range of part?.copied ?? []) copied.push(range)
         offset += size
       }
+      this.#zero(copied)
       this.memory = new GuestMemory(
         mapped.map(({ gpa, size, hva }) => ({
           gpa,
@@ -96,7 +102,7 @@ class GuestRam implements Ram {
   discard({ hva }: RamRegion, offset: number, length: number, contents: 'zeros' | 'any'): number {
     const region = this.regions.find((one) => one.hva === hva)
     // The frozen pages are needed; a guest gives more than once.
-    if (!region || this.#frozen || length <= 0) return 0
+    if (!region || this.#frozen || this.#closed || length <= 0) return 0
     if (!this.#image) {
       discardPages(hva + BigInt(offset), length)
       return length
@@ -131,7 +137,13 @@ class GuestRam implements Ram {
 
   /** New memory: the guest goes on with a private mapping of its file, which stays as it is. */
   #setAside(memfd: number): FrozenRam {
-    for (const { hva, size, offset } of this.regions) mapFile(memfd, MAP_PRIVATE, offset, size, hva)
+    try {
+      this.#mapOver(memfd, MAP_PRIVATE)
+    } catch (error) {
+      // Part of it is private by now, or not mapped at all: nobody has written there yet.
+      this.#mapOver(memfd, MAP_SHARED)
+      throw error
+    }
     let image: MemoryImage | undefined
     return {
       image: () => {
@@ -156,7 +168,12 @@ class GuestRam implements Ram {
       this.#origin = this.#image = { size: this.#size, pieces: [{ offset: 0, length: this.#size, fd: memfd, at: 0 }] }
       return
     }
-    for (const { hva, size, offset } of this.regions) mapFile(memfd, MAP_SHARED, offset, size, hva)
+    this.#mapOver(memfd, MAP_SHARED)
+  }
+
+  /** The whole memfd, in place of what is mapped there. */
+  #mapOver(memfd: number, kind: number): void {
+    for (const { hva, size, offset } of this.regions) mapFile(memfd, kind, offset, size, hva)
   }
 
   /** Memory of an image: what was written since is copied, the rest stays where it is. */
@@ -172,7 +189,7 @@ class GuestRam implements Ram {
     const copies = written.map(({ offset, length }): ImagePiece => ({ offset, length, fd: file, at: offset }))
     return {
       image: () => overlay(image, copies),
-      since: { image: origin, written: [...written, ...this.#remapped] },
+      since: { image: origin, written: written.concat(this.#zeroed) },
       thawsPaused: false,
       thaw: () => {
         close(file)
@@ -193,10 +210,17 @@ class GuestRam implements Ram {
       forgetPages(at, length)
       return true
     }
-    if (length < REMAPPED_MIN || this.#remapped.length >= REMAPPED_MAX) return false
+    if (length < REMAPPED_MIN || this.#remappings++ >= REMAPPED_MAX) return false
     mapZeros(length, at)
-    this.#remapped.push({ offset, length })
-    this.#image = overlay(this.#image!, [{ offset, length, at: 0 }])
+    this.#zero([{ offset, length }])
     return true
+  }
+
+  /** Nothing of the image is behind these pages any more. */
+  #zero(ranges: readonly PageRange[]): void {
+    if (!this.#image || ranges.length === 0) return
+    const zeros = ranges.map(({ offset, length }): ImagePiece => ({ offset, length, at: 0 }))
+    this.#image = overlay(this.#image, zeros)
+    this.#zeroed = this.#zeroed.concat(ranges)
   }
 }

@@ -66,16 +66,10 @@ export function checkHost(host: HostFacts, policy: CpuPolicy, what: string, here
   }
   const lacking = host.cpu.flags.filter((flag) => !here.cpu.flags.includes(flag))
   // A software KVM lets programs see the processor itself, a hardware one what the policy says.
-  const missing = host.hardware
-    ? lacksOfPolicy(policy)
-      ? lacking
-      : undefined
-    : lacking.length > 0
-      ? lacking
-      : undefined
-  if (missing === undefined) return
-  const named = missing.length === 0 ? 'features' : missing.slice(0, NAMED_MAX).join(', ')
-  const more = missing.length > NAMED_MAX ? ` and ${missing.length - NAMED_MAX} more` : ''
+  const lacks = host.hardware ? lacksOfPolicy(policy) : lacking.length > 0
+  if (!lacks) return
+  const named = lacking.length === 0 ? 'features' : lacking.slice(0, NAMED_MAX).join(', ')
+  const more = lacking.length > NAMED_MAX ? ` and ${lacking.length - NAMED_MAX} more` : ''
   throw refusal(
     what,
     `its processor (${host.cpu.name}) has ${named}${more}, which this host's (${here.cpu.name}) has not`,
@@ -85,10 +79,14 @@ export function checkHost(host: HostFacts, policy: CpuPolicy, what: string, here
 
 /** Whether the guest was told of a feature that KVM cannot give it here. */
 function lacksOfPolicy(policy: CpuPolicy): boolean {
-  const kvm = KvmSystem.open()
-  const vm = kvm.createVm()
-  const vcpu = vm.createVcpu(0)
+  const open: { close(): void }[] = []
+  const kept = <T extends { close(): void }>(one: T): T => {
+    open.push(one)
+    return one
+  }
   try {
+    const kvm = kept(KvmSystem.open())
+    const vcpu = kept(kept(kvm.createVm()).createVcpu(0))
     const supported = kvm.supportedCpuid()
     // With what our rules add to KVM's own list, and what it insists on.
     const offered = suggestCpuPolicy(kvm, vcpu, policy.cpus)
@@ -99,9 +97,7 @@ function lacksOfPolicy(policy: CpuPolicy): boolean {
       }),
     )
   } finally {
-    vcpu.close()
-    vm.close()
-    kvm.close()
+    for (const one of open.reverse()) one.close()
   }
 }
 

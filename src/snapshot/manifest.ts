@@ -29,9 +29,11 @@ export const extraFile = (name: string): string => `file.${name}`
 
 /** What a file may hold at most: larger ones are not even read. */
 export const LIMITS = {
-  manifestBytes: 1024 * 1024,
+  manifestBytes: 4 * 1024 * 1024,
   stateBytes: 16 * 1024 * 1024,
   memoryBytes: 2 ** 40,
+  /** As large as a file can be on ext4. */
+  fileBytes: 2 ** 44,
   cpus: 255,
   devices: 32,
   files: 32,

@@ -31,6 +31,8 @@ export interface OpenSnapshot {
   readonly spec: Json
   readonly state: JsonObject
   readonly memory: MemoryImage
+  /** How many snapshots its memory is made of: itself, its base, and so on. */
+  readonly depth: number
   /** One that the level keeps there. */
   file(name: string): { readonly path: string; readonly bytes: number; readonly sha256: string }
   /** Machines made from it keep what they need. */
@@ -91,6 +93,7 @@ async function openLink(directory: string, options: OpenOptions, depth: number):
       spec: manifest.spec,
       state,
       memory: image.memory,
+      depth: (below?.depth ?? 0) + 1,
       file(name) {
         const found = manifest.files.find((file) => file.name === name)
         if (!found) throw files.refusal(`it has no file ${name}`)

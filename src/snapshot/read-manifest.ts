@@ -28,7 +28,7 @@ import {
 } from './manifest.ts'
 import type { SnapshotFiles } from './snapshot-files.ts'
 
-const file = { bytes: integer(0, Number.MAX_SAFE_INTEGER), sha256: isSha256 }
+const file = { bytes: integer(0, LIMITS.fileBytes), sha256: isSha256 }
 const numbered = integer(0, 0xffff_ffff)
 const isoTime: Check = (value) =>
   matching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)(value) && !Number.isNaN(Date.parse(value as string))

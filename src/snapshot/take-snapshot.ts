@@ -7,8 +7,10 @@ import { BugError, HostError, pathFault, UsageError } from '../errors.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { FrozenRam, Ram } from '../memory/ram.ts'
 import type { Json } from '../virtio/saved-state.ts'
-import { extraFile, isFileName, isSnapshotName, type MachineShape, type SnapshotManifest } from './manifest.ts'
+import { extraFile, isFileName, isSnapshotName, LIMITS, type MachineShape, type SnapshotManifest } from './manifest.ts'
 import type { OpenSnapshot } from './open-snapshot.ts'
+import { openManifest } from './read-manifest.ts'
+import { SnapshotFiles } from './snapshot-files.ts'
 import { openWorkshop } from './workshop.ts'
 import { writeFiles } from './write-snapshot.ts'
 
@@ -75,6 +77,7 @@ export async function takeSnapshot(source: SnapshotSource, request: SnapshotRequ
         throw new HostError(`Cannot take the snapshot ${basename(target)}: it was called off.`)
     }
     const { manifest, bytes } = await writeFiles(workshop.directory, { request, state, frozen, step, target })
+    if (request.base) checkStillThere(request.base, target)
     await workshop.finish()
     return { manifest, pausedMs, bytes }
   } catch (cause) {
@@ -146,7 +149,26 @@ function checkRequest({ base, files = [], machine }: SnapshotRequest, target: st
       `Cannot take ${basename(target)} as a diff to ${basename(base.directory)}: their memories differ in size.`,
     )
   }
+  if (base && base.depth >= LIMITS.depth) {
+    throw new UsageError(
+      `Cannot take ${basename(target)} as a diff to ${basename(base.directory)}: that is one of ${LIMITS.depth} on top of each other already.`,
+      { hint: 'Take it in full, without a base.' },
+    )
+  }
   for (const { name } of files) if (!isFileName(name)) throw new BugError(`Cannot keep a file ${name} in a snapshot.`)
+}
+
+/** Who removes it sees no diff before that one is finished. */
+function checkStillThere({ directory, digest }: OpenSnapshot, target: string): void {
+  try {
+    if (openManifest(new SnapshotFiles(directory, `the snapshot ${basename(directory)}`)).digest === digest) return
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error
+  }
+  throw new HostError(
+    `Cannot take the snapshot ${basename(target)}: its base ${basename(directory)} was removed meanwhile.`,
+    { hint: 'Take it in full, without a base.' },
+  )
 }
 
 function failure(cause: unknown, target: string, memoryBytes: number): unknown {

@@ -25,11 +25,12 @@ export async function writeAll(
     const chunk = buffer.subarray(0, chunkLength(index, size))
     if (knownZero(image, offset, chunk.length)) continue
     readImage(image, offset, chunk)
-    if (isZero(chunk)) continue
-    digests.set(index, chunk)
-    for (const { offset: at, length } of pageRuns(chunk, (page) => !isZero(page))) {
-      writeAt(fd, chunk.subarray(at, at + length), offset + at)
-      bytes += length
+    if (!isZero(chunk)) {
+      digests.set(index, chunk)
+      for (const { offset: at, length } of pageRuns(chunk, (page) => !isZero(page))) {
+        writeAt(fd, chunk.subarray(at, at + length), offset + at)
+        bytes += length
+      }
     }
     await otherWork()
     step()

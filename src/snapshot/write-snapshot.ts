@@ -1,7 +1,7 @@
 /** The files of a snapshot, from a state and a memory that do not change any more. */
 import { closeSync, fchmodSync, openSync, writeSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { BugError } from '../errors.ts'
+import { UsageError } from '../errors.ts'
 import type { FrozenRam } from '../memory/ram.ts'
 import { VERSION } from '../version.ts'
 import type { Json, JsonObject } from '../virtio/saved-state.ts'
@@ -74,8 +74,11 @@ export async function writeFiles(
     const text = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)
     // Whatever a reader would refuse is not written.
     readManifest(JSON.parse(text.toString()) as Json, `the snapshot ${basename(work.target)}`)
-    if (text.length > LIMITS.manifestBytes)
-      throw new BugError('Cannot take a snapshot: what its level keeps is too large.')
+    if (text.length > LIMITS.manifestBytes) {
+      throw new UsageError(
+        `Cannot take the snapshot ${basename(work.target)}: the arguments and the environment of its program are too long for one.`,
+      )
+    }
     const { sha256: digest } = put(FILES.manifest, text)
     put(FILES.manifestDigest, Buffer.from(`${digest}  ${FILES.manifest}\n`))
     await syncFiles(open)
