@@ -39,6 +39,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'agent',
     'snapshot',
     'vmm',
+    'network',
     'machine',
     'devices',
     'backends',

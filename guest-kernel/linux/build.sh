@@ -27,7 +27,7 @@ case ${1-} in
 esac
 # How many steps there are is known when all are done: for the percents they were counted once.
 case $flavour in
-  standard) edits='' about=1600 ;;
+  standard) edits='' about=1740 ;;
   software-kvm) edits="$recipe/edits/correctness.js $recipe/edits/cost.js" about=1290 ;;
 esac
 

@@ -122,7 +122,9 @@ static void open_proc(void)
 
 void boot(void)
 {
+	/* As in a container, src/container/bundle.ts. */
 	const struct rlimit files = { .rlim_cur = 1024, .rlim_max = 1024 * 1024 };
+	const struct rlimit no_core = { 0 };
 
 	mount_all();
 	open_streams();
@@ -135,6 +137,7 @@ void boot(void)
 	network_loopback();
 	root_prepare();
 	setrlimit(RLIMIT_NOFILE, &files);
+	setrlimit(RLIMIT_CORE, &no_core);
 }
 
 void boot_as_guest_of_host(void)

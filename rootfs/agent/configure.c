@@ -140,10 +140,14 @@ static int set_file(struct reader *item, char *what)
 	uint16_t flags = read_u16(item), mode = read_u16(item);
 	const char *path = read_text(item);
 	struct reader bytes = read_part(item, left(item));
+	int error;
 
 	snprintf(what, WHAT_MAX, "the file %s", path);
-	item->bad |= flags & ~FILE_IF_ABSENT || mode & ~07777;
-	return !read_whole(item) || is_test() ? 0 : files_write(path, mode, flags & FILE_IF_ABSENT, bytes.at, left(&bytes));
+	item->bad |= flags & ~(FILE_IF_ABSENT | FILE_IF_POSSIBLE) || mode & ~07777;
+	if (!read_whole(item) || is_test())
+		return 0;
+	error = files_write(path, mode, flags & FILE_IF_ABSENT, bytes.at, left(&bytes));
+	return flags & FILE_IF_POSSIBLE ? 0 : error;
 }
 
 /* Whoever goes on from here finds the file in memory. One that cannot be read is nobody's loss. */

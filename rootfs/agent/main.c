@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,16 +22,8 @@
 #include "say.h"
 #include "session.h"
 
-/* The connection has two entries, a session three at most. */
-enum { POLLED_MAX = 2 + 3 * SESSIONS_MAX };
-
-static volatile sig_atomic_t child_ended;
-
-static void note_child(int signo)
-{
-	(void)signo;
-	child_ended = 1;
-}
+/* The connection has two entries, ends of children one, a session three at most. */
+enum { ENDS = 2, FIRST_SESSION = 3, POLLED_MAX = FIRST_SESSION + 3 * SESSIONS_MAX };
 
 /* A handler, unlike SIG_IGN, is not passed on to programs. */
 static void pass_over(int signo)
@@ -38,19 +31,28 @@ static void pass_over(int signo)
 	(void)signo;
 }
 
-/* Ends of children are heard of during the wait only, so that none is missed between look and wait. */
-static sigset_t prepare_signals(void)
+/* Ends of children are waited for like bytes: a handler would not be called as long as any descriptor is ready. */
+static int open_ends(void)
 {
-	struct sigaction child = { .sa_handler = note_child, .sa_flags = SA_NOCLDSTOP | SA_RESTART };
 	struct sigaction none = { .sa_handler = pass_over, .sa_flags = SA_RESTART };
-	sigset_t blocked, before;
+	sigset_t children;
+	int ends;
 
-	sigaction(SIGCHLD, &child, NULL);
 	sigaction(SIGPIPE, &none, NULL);
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &blocked, &before);
-	return before;
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &children, NULL);
+	ends = signalfd(-1, &children, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (ends < 0)
+		give_up("this kernel does not tell of the end of programs", errno);
+	return ends;
+}
+
+static bool has_news(int ends)
+{
+	struct signalfd_siginfo news;
+
+	return read(ends, &news, sizeof news) > 0;
 }
 
 /* @returns whether nobody is left */
@@ -74,18 +76,17 @@ static int sooner(int a, int b)
 	return a < 0 ? b : b < 0 || a < b ? a : b;
 }
 
-static void wait_for_something(struct pollfd *fds, const sigset_t *awake)
+static void wait_for_something(struct pollfd *fds, int ends)
 {
-	struct timespec limit;
-	int count = 2, due = finish_due();
+	int count = FIRST_SESSION, due = finish_due();
 
 	link_poll(fds);
+	fds[ENDS] = (struct pollfd){ .fd = ends, .events = POLLIN };
 	for (struct session *session = NULL; (session = session_next(session)) != NULL;) {
 		count += session_poll(session, fds + count);
 		due = sooner(due, session_due(session));
 	}
-	limit = (struct timespec){ .tv_sec = due / 1000, .tv_nsec = due % 1000 * 1000000L };
-	if (ppoll(fds, (nfds_t)count, due < 0 ? NULL : &limit, awake) < 0)
+	if (poll(fds, (nfds_t)count, due) < 0)
 		for (int i = 0; i < count; i++)
 			fds[i].revents = 0;
 }
@@ -97,18 +98,16 @@ static void serve_sessions(bool main_ones)
 			session_serve(session);
 }
 
-__attribute__((noreturn)) static void serve(const sigset_t *awake)
+__attribute__((noreturn)) static void serve(int ends)
 {
 	static struct pollfd fds[POLLED_MAX];
 	bool alone = true;
 
 	for (;;) {
 		link_flush();
-		wait_for_something(fds, awake);
-		if (child_ended || finishing()) {
-			child_ended = 0;
+		wait_for_something(fds, ends);
+		if ((fds[ENDS].revents != 0 && has_news(ends)) || finishing())
 			alone = collect();
-		}
 		link_serve(fds);
 		finish_serve(alone);
 		serve_sessions(false);
@@ -120,8 +119,7 @@ __attribute__((noreturn)) static void serve(const sigset_t *awake)
 
 int main(int argc, char **argv)
 {
-	sigset_t awake = prepare_signals();
-	int error;
+	int error, ends;
 
 	if (argc == 3 && strcmp(argv[1], "--socket") == 0 && getpid() != 1) {
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -131,16 +129,17 @@ int main(int argc, char **argv)
 		error = link_listen_unix(argv[2]);
 		if (error != 0)
 			give_up("cannot listen on the socket", error);
-		serve(&awake);
+		serve(open_ends());
 	}
 	if (getpid() != 1) {
 		fputs("usage: agent --socket PATH (otherwise it is /init of a guest)\n", stderr);
 		return 2;
 	}
 	boot();
+	ends = open_ends();
 	error = link_listen_vsock();
 	if (error != 0)
 		give_up("this kernel has no vsock to reach the host by", error);
 	link_connect_host();
-	serve(&awake);
+	serve(ends);
 }

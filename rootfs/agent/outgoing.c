@@ -1,13 +1,20 @@
 #include "outgoing.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "link.h"
 #include "wire.h"
 
-enum { OUT_SIZE = 2 * FRAME_MAX };
+enum {
+	OUT_SIZE = 2 * FRAME_MAX,
+	/* What a kernel that is short of memory can still send: the whole packet is one piece of its memory. */
+	LEAST_PACKET = 2048,
+	/* Until it may have found some. */
+	SHORTAGE_MS = 10,
+};
 
 static uint8_t out[OUT_SIZE];
 static size_t out_start, out_end, frame_at;
@@ -87,11 +94,22 @@ void outgoing_clear(void)
 
 bool outgoing_send(int fd)
 {
+	size_t most = OUT_SIZE;
+
 	while (out_start < out_end) {
-		ssize_t count = send(fd, out + out_start, out_end - out_start, MSG_DONTWAIT | MSG_NOSIGNAL);
+		size_t size = out_end - out_start < most ? out_end - out_start : most;
+		ssize_t count = send(fd, out + out_start, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (count < 0 && errno == EAGAIN)
 			return true;
+		if (count < 0 && (errno == ENOMEM || errno == ENOBUFS)) {
+			if (size <= LEAST_PACKET) {
+				poll(NULL, 0, SHORTAGE_MS);
+				return true;
+			}
+			most = size / 2;
+			continue;
+		}
 		if (count < 0 && errno != EINTR)
 			return false;
 		out_start += count > 0 ? (size_t)count : 0;

@@ -83,6 +83,7 @@ enum item_kind {
 enum item_flag {
 	SHARE_READ_ONLY = 1,
 	FILE_IF_ABSENT = 1,
+	FILE_IF_POSSIBLE = 2,
 };
 
 /* How far a START got that failed. */

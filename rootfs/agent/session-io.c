@@ -128,18 +128,21 @@ static bool pass_on(struct session *session, struct output *output, uint16_t typ
 		swallow(output);
 		return false;
 	}
-	if (!session->attached || output->credit == 0 || !outgoing_has_room(LEAST))
+	if (!session->attached || output->credit == 0 || output->rest == 0 || !outgoing_has_room(LEAST))
 		return false;
 	frame_begin(type, session->id);
 	size_t most;
 	uint8_t *space = frame_space(SPARE, &most);
 
 	most = most < output->credit ? most : output->credit;
+	if (output->rest >= 0 && (size_t)output->rest < most)
+		most = (size_t)output->rest;
 	ssize_t count = read(output->fd, space, most);
 	if (count > 0) {
 		frame_took((size_t)count);
 		frame_end();
 		output->credit -= (uint32_t)count;
+		output->rest -= output->rest < 0 ? 0 : count;
 		/* Less than asked for is all there was; of one that has ended the end is wanted too. */
 		return session->ended || (size_t)count == most;
 	}
@@ -150,23 +153,17 @@ static bool pass_on(struct session *session, struct output *output, uint16_t typ
 	return false;
 }
 
-static bool has_bytes(const struct output *output)
+static int bytes_there(const struct output *output)
 {
 	int count = 0;
 
-	return ioctl(output->fd, FIONREAD, &count) == 0 && count > 0;
+	return ioctl(output->fd, FIONREAD, &count) == 0 ? count : 0;
 }
 
-/* Whether its output ends with what is there, whoever else still has it open. */
-static bool is_late(struct session *session)
+/* Whether its output ends with what is there, whoever else still has it open and goes on writing. */
+static bool is_late(const struct session *session)
 {
-	if (session->flags & SESSION_MAIN)
-		return finished();
-	if (session->ended && session->deadline != 0 && now_ms() >= session->deadline) {
-		session->deadline = 0;
-		session->lingered = true;
-	}
-	return session->lingered;
+	return session->flags & SESSION_MAIN ? finished() : session->lingered;
 }
 
 static void serve_output(struct session *session, struct output *output, uint16_t type)
@@ -177,7 +174,11 @@ static void serve_output(struct session *session, struct output *output, uint16_
 		while (pass_on(session, output, type))
 			continue;
 	output->polled = NULL;
-	if (output->fd >= 0 && is_late(session) && !has_bytes(output))
+	if (output->fd < 0 || !is_late(session))
+		return;
+	if (output->rest < 0)
+		output->rest = bytes_there(output);
+	if (output->rest == 0 || session->abandoned)
 		close_output(output);
 }
 
@@ -208,7 +209,12 @@ void session_serve(struct session *session)
 		kill(-session->pid, SIGKILL);
 		session->deadline += 1000;
 	}
-	if (session->in_polled != NULL && session->in_polled->revents != 0)
+	if (session->ended && session->deadline != 0 && now_ms() >= session->deadline) {
+		session->deadline = 0;
+		session->lingered = true;
+	}
+	/* Its end may have come while it was held. */
+	if ((session->in_polled != NULL && session->in_polled->revents != 0) || session->in_ends)
 		write_input(session);
 	session->in_polled = NULL;
 	serve_output(session, &session->out, FRAME_STDOUT);

@@ -36,7 +36,9 @@ struct session *session_new(uint16_t id)
 {
 	for (int i = 0; i < SESSIONS_MAX; i++)
 		if (sessions[i].id == 0) {
-			sessions[i] = (struct session){ .id = id, .in = -1, .out.fd = -1, .err.fd = -1 };
+			sessions[i] = (struct session){
+				.id = id, .in = -1, .terminal = -1, .out = { .fd = -1, .rest = -1 }, .err = { .fd = -1, .rest = -1 },
+			};
 			return &sessions[i];
 		}
 	return NULL;
@@ -46,6 +48,8 @@ void session_free(struct session *session)
 {
 	if (session->in >= 0)
 		close(session->in);
+	if (session->terminal >= 0)
+		close(session->terminal);
 	if (session->out.fd >= 0)
 		close(session->out.fd);
 	if (session->err.fd >= 0)
@@ -178,7 +182,11 @@ void session_ended(struct session *session, int status)
 	session->ended = true;
 	session->status = status;
 	session->out_of_memory = killed && !session->killed_by_host && memory_was_short();
-	session->deadline = now_ms() + LINGER_MS;
+	/* The main one's output is complete when nobody is left. */
+	session->deadline = session->flags & SESSION_MAIN ? 0 : now_ms() + LINGER_MS;
+	if (session->terminal >= 0)
+		close(session->terminal);
+	session->terminal = -1;
 	if (session->abandoned)
 		kill(-session->pid, SIGKILL);
 	if (session->flags & SESSION_MAIN)

@@ -17,6 +17,7 @@
 struct output {
 	int fd; /* -1: it has come to its end */
 	uint32_t credit;
+	int64_t rest; /* what of it still counts, others may go on for ever; -1: all */
 	struct pollfd *polled;
 };
 
@@ -30,6 +31,7 @@ struct session {
 	int status;     /* of wait4, once ended */
 	bool out_of_memory, killed_by_host;
 	int in;         /* -1: closed, or the terminal's, which is `out.fd` */
+	int terminal;   /* the program's end of it, ours as well while it runs: or its last close would be a hang-up. -1: none */
 	uint8_t *waiting;
 	uint32_t waiting_start, waiting_end; /* what the program has not taken yet */
 	uint32_t taken; /* and what it took since the last credit */

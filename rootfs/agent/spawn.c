@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -117,6 +118,16 @@ static void take_streams(struct child *child)
 			fail(child, STEP_RESOURCES);
 }
 
+/* Its pipes and its terminal are its own: it may open them once more, as /dev/stdout. */
+static void give_streams(uid_t uid)
+{
+	struct stat status;
+
+	for (int stream = 0; uid != 0 && stream < 3; stream++)
+		if (isatty(stream) || (fstat(stream, &status) == 0 && S_ISFIFO(status.st_mode)))
+			(void)!fchown(stream, uid, (gid_t)-1);
+}
+
 static void unblock_signals(void)
 {
 	sigset_t none;
@@ -125,10 +136,9 @@ static void unblock_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Handlers of ours would be called in a tool; executing a file takes them away. */
-static void drop_handlers(void)
+/* A handler of ours would be called in a tool; executing a file takes it away. */
+static void drop_handler(void)
 {
-	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
 }
 
@@ -143,10 +153,11 @@ __attribute__((noreturn)) static void begin(struct child *child)
 	take_streams(child);
 	if (chdir(spawn->directory) < 0)
 		fail(child, STEP_DIRECTORY);
+	give_streams(spawn->uid);
 	if (!become_user(spawn))
 		fail(child, STEP_USER);
 	if (spawn->tool)
-		drop_handlers();
+		drop_handler();
 	unblock_signals();
 	if (spawn->tool) {
 		if (syscall(SYS_close_range, 3, ~0U, 0) < 0)

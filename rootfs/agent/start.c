@@ -80,7 +80,10 @@ static int launch(struct session *session, struct spawn *spawn, const struct ter
 	}
 	if (error == 0)
 		error = spawn_program(spawn, &session->pid);
-	close_ends(spawn->fds);
+	if (error == 0 && session->flags & SESSION_TTY)
+		session->terminal = spawn->fds[0];
+	else
+		close_ends(spawn->fds);
 	return error;
 }
 

@@ -333,6 +333,8 @@ static int choose_base(const char *path, int *one_root)
 		return base < 0 ? fail(path, NULL) : 0;
 	}
 	*one_root = 1;
+	if (there && !S_ISREG(stat_of.st_mode))
+		return fail(path, "it is no regular file");
 	if (there && entry.type != TAR_FILE)
 		return fail(path, "it is a file, and what is copied is none");
 	if (!there && entry.type != TAR_DIRECTORY && path[strlen(path) - 1] == '/')

@@ -30,9 +30,13 @@ export interface Agent {
   start(process: AgentProcess): Promise<AgentSession>
   /** A program that lives in the guest already, as `hello` says. */
   attach(id: number): AgentSession
-  /** Resolves when all programs stand still and what was read from them is here. Sessions say nothing from then on. */
-  hold(): Promise<void>
-  /** Ends the connection; resolves when the guest has as well. Sessions stay, for `reconnect`. */
+  /**
+   * Resolves when all programs stand still and what was read from them is here. Sessions say nothing from then on. One
+   * that does not answer in time keeps its connection.
+   * @param onLate told when it stands still after all: release it then
+   */
+  hold(onLate?: () => void): Promise<void>
+  /** Ends the connection; resolves when the guest has as well, fails when it takes too long. Sessions stay, for `reconnect`. */
   detach(): Promise<void>
   /** Goes on over another connection, with all sessions. */
   reconnect(transport: AgentTransport): void
@@ -66,6 +70,8 @@ class AgentClient implements Agent {
   #greeted = false
   #lastId = 0
   #detaching: (() => void) | undefined
+  /** A guest that was given up may still come to stand still. */
+  #heldLate: (() => void) | undefined
   #failure: CloisterError | undefined
   #onLost: ((reason: CloisterError) => void) | undefined
 
@@ -97,20 +103,30 @@ class AgentClient implements Agent {
     return session
   }
 
-  async hold(): Promise<void> {
+  async hold(onLate: () => void = () => {}): Promise<void> {
+    if (this.#heldLate)
+      throw new GuestError('The agent in a guest still has to answer the last one who asked it to stand still.')
     for (const session of this.#sessions.values()) session.rest()
+    const tooLate = (reason: GuestError) => {
+      this.#heldLate = onLate
+      this.#asked.get(FRAME.held)?.[0]?.reject(reason)
+    }
     try {
-      await this.#ask(FRAME.hold, FRAME.held, 'to stand still')
+      await this.#ask(FRAME.hold, FRAME.held, 'to stand still', undefined, { ...this.#patience, tooLate })
     } catch (error) {
-      for (const session of this.#sessions.values()) session.goOn()
+      // Until it has stood still and was released, it is not to be told anything.
+      if (!this.#heldLate) for (const session of this.#sessions.values()) session.goOn()
       throw error
     }
   }
 
   async detach(): Promise<void> {
     const connection = this.#open()
-    const { answerMs, isPaused, tooLate } = this.#patience
-    const closed = new Exchange<void>('to end the connection', { answerMs, isPaused, tooLate })
+    const tooLate = (reason: GuestError) => {
+      closed.reject(reason)
+      connection.abort()
+    }
+    const closed = new Exchange<void>('to end the connection', { ...this.#patience, tooLate })
     this.#detaching = () => closed.resolve()
     connection.end()
     await closed.answer
@@ -159,9 +175,15 @@ class AgentClient implements Agent {
     this.#open().send(type, session, payload)
   }
 
-  async #ask(type: number, answer: Answer, what: string, payload?: Uint8Array): Promise<void> {
+  async #ask(
+    type: number,
+    answer: Answer,
+    what: string,
+    payload?: Uint8Array,
+    patience = this.#patience,
+  ): Promise<void> {
     this.#send(type, 0, payload)
-    const exchange = new Exchange<void>(what, this.#patience)
+    const exchange = new Exchange<void>(what, patience)
     this.#asked.set(answer, [...(this.#asked.get(answer) ?? []), exchange])
     return exchange.answer
   }
@@ -197,6 +219,10 @@ class AgentClient implements Agent {
       this.#answer(type, error, `Cannot set up the guest: ${printable(what)} failed with ${errnoName(error)}.`)
     } else if (type === FRAME.held) {
       const error = decodeNumber(payload)
+      const late = this.#heldLate
+      this.#heldLate = undefined
+      if (late && error === 0) late()
+      else if (late) for (const session of this.#sessions.values()) session.goOn()
       this.#answer(type, error, `Cannot hold the programs of the guest: its kernel gave ${errnoName(error)}.`)
     } else if (type === FRAME.down) {
       decodeNothing(payload)

@@ -48,6 +48,8 @@ export interface GuestFile {
   readonly mode?: number
   /** What the image has there stays; what the agent wrote there before is replaced. */
   readonly ifAbsent?: boolean
+  /** Where it cannot be written the guest does without. */
+  readonly ifPossible?: boolean
 }
 
 export interface GuestConfig {
@@ -133,9 +135,9 @@ const shareItem = ({ tag, target, readOnly, options = '', file = '' }: GuestShar
     .text(options)
     .text(file)
 
-const fileItem = ({ path, text, mode = 0o644, ifAbsent = false }: GuestFile) =>
+const fileItem = ({ path, text, mode = 0o644, ifAbsent = false, ifPossible = false }: GuestFile) =>
   new PayloadWriter()
-    .u16(ifAbsent ? FILE.ifAbsent : 0)
+    .u16((ifAbsent ? FILE.ifAbsent : 0) | (ifPossible ? FILE.ifPossible : 0))
     .u16(mode)
     .text(path)
     .bytes(Buffer.from(text))

@@ -64,7 +64,7 @@ export const ITEM = {
 } as const
 
 export const SHARE = { readOnly: 1 } as const
-export const FILE = { ifAbsent: 1 } as const
+export const FILE = { ifAbsent: 1, ifPossible: 2 } as const
 
 /** How far a START got that failed. */
 export const STEP = { state: 1, resources: 2, directory: 3, user: 4, terminal: 5, execute: 6 } as const

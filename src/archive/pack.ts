@@ -11,10 +11,9 @@ import {
   type Stats,
   statSync,
 } from 'node:fs'
-import { basename } from 'node:path'
 import { pathFault, UsageError } from '../errors.ts'
 import { entryOf } from './beneath.ts'
-import { paddingOf, shownName, type TarHeader, TYPE } from './tar-format.ts'
+import { paddingOf, rootName, shownName, type TarHeader, TYPE } from './tar-format.ts'
 import { ARCHIVE_END, headerBlocks } from './tar-write.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants
@@ -32,8 +31,7 @@ export async function* pack(source: string, options: PackOptions): AsyncGenerato
   const stat = lookAt(source, options.follow)
   const trimmed = source.replace(/\/+$/, '')
   if (source !== trimmed && !stat.isDirectory()) throw unreadable(source, 'it is no directory')
-  const last = basename(trimmed)
-  const name = last === '' || last === '..' ? '.' : Buffer.from(last).toString('latin1')
+  const name = rootName(source)
   if (!stat.isFile() && !stat.isDirectory() && !stat.isSymbolicLink()) throw unreadable(source, kindOf(stat))
   const packer = new Packer(options.onFault)
   try {
@@ -132,10 +130,13 @@ class Packer {
   }
 }
 
-/** It belongs to root where it arrives, as with docker: numbers of users here mean nothing there. */
+/**
+ * It belongs to root where it arrives, as with docker: numbers of users here mean nothing there. What ran here as somebody
+ * else than root is not to run there as root.
+ */
 const headerOf = (type: string, name: string, stat: Stats, more: Partial<TarHeader> = {}): TarHeader => ({
   ...{ type, name, link: '', size: 0, uid: 0, gid: 0 },
-  mode: stat.mode & 0o7777,
+  mode: stat.mode & (stat.uid === 0 ? 0o7777 : 0o1777),
   mtime: Math.floor(stat.mtimeMs / 1000),
   ...more,
 })

@@ -2,6 +2,7 @@
  * What the reader and the writer of tar archives share. Names are bytes to Linux and stay so here: as strings of one
  * character a byte ("latin1"). POSIX.1-2008, pax, "ustar Interchange Format"; the same in C: rootfs/tool/tar.h.
  */
+import { basename } from 'node:path'
 import { printable } from './printable.ts'
 
 export const BLOCK = 512
@@ -50,6 +51,12 @@ export function checksum(header: Buffer): number {
 }
 
 export const nameBytes = (name: string): Buffer => Buffer.from(name, 'latin1')
+
+/** What an archive of this path calls it: its last part, and "." for one that has none of its own. */
+export function rootName(path: string): string {
+  const last = basename(path)
+  return last === '' || last === '..' ? '.' : Buffer.from(last).toString('latin1')
+}
 
 /** For a person. */
 export const shownName = (name: string): string => printable(nameBytes(name).toString('utf8'))

@@ -19,19 +19,23 @@ export interface TarEntry extends TarHeader {
 
 export async function* readTar(from: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry, void, undefined> {
   const bytes = new ByteReader(from)
-  for (;;) {
-    const header = await readHeader(bytes)
-    if (!header) return
-    let left = header.size
-    async function* body() {
-      while (left > 0) {
-        const part = await bytes.some(left)
-        left -= part.length
-        yield part
+  try {
+    for (;;) {
+      const header = await readHeader(bytes)
+      if (!header) return
+      let left = header.size
+      async function* body() {
+        while (left > 0) {
+          const part = await bytes.some(left)
+          left -= part.length
+          yield part
+        }
       }
+      yield { ...header, body }
+      for (left += paddingOf(header.size); left > 0; ) left -= (await bytes.some(left)).length
     }
-    yield { ...header, body }
-    for (left += paddingOf(header.size); left > 0; ) left -= (await bytes.some(left)).length
+  } finally {
+    await bytes.close()
   }
 }
 
@@ -157,6 +161,11 @@ class ByteReader {
 
   async blockOrEnd(): Promise<Buffer | undefined> {
     return (await this.#fill()) ? await this.all(BLOCK) : undefined
+  }
+
+  /** Nothing more is read, whatever else there is. */
+  async close(): Promise<void> {
+    await this.#from.return?.()
   }
 
   /** @returns false at the end */

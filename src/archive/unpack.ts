@@ -1,6 +1,7 @@
 /**
  * An archive made at a path of the host, or below it, by docker's rules for `cp`. It comes from inside an instance, so nothing
- * of it is made elsewhere, whatever it says: no "..", no way through a symbolic link, no device, no set-user-ID file.
+ * of it is made elsewhere, whatever it says: no "..", no way through a symbolic link, no device, no set-user-ID file, and no
+ * name but the one that was asked for: a directory may hold what is dear to its owner.
  *
  *   the path is a directory   what the archive holds is made in it, under the names that it has there
  *   the path is not there     the first entry, with all that is below it, becomes the path
@@ -31,20 +32,23 @@ import { nameBytes, shownName, type TarHeader, TYPE } from './tar-format.ts'
 import { readTar, type TarEntry, TarError } from './tar-read.ts'
 import { UnsoundArchive } from './unsound.ts'
 
+/** Of what is left out, that is told by name. */
+const LEFT_OUT_TOLD = 8
+
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
 
 export interface Unpacked {
   readonly files: number
-  /** What was left out, with the reason. */
+  /** What was left out, with the reason; of many the first ones, and how many. */
   readonly leftOut: readonly string[]
 }
 
-/** @throws UsageError, HostError */
-export async function unpack(archive: AsyncIterable<Uint8Array>, path: string): Promise<Unpacked> {
+/** @param root the name that all of it is to lie under, as `rootName` has it @throws UsageError, HostError */
+export async function unpack(archive: AsyncIterable<Uint8Array>, path: string, root: string): Promise<Unpacked> {
   let target: Target | undefined
   try {
     for await (const entry of readTar(archive)) {
-      target ??= targetFor(entry, path)
+      target ??= targetFor(entry, path, root)
       await target.make(entry)
     }
     if (!target) throw new UnsoundArchive(`Cannot copy to ${path}: nothing came.`)
@@ -60,19 +64,17 @@ export async function unpack(archive: AsyncIterable<Uint8Array>, path: string): 
   }
 }
 
-function targetFor(first: TarHeader, path: string): Target {
+function targetFor(first: TarHeader, path: string, root: string): Target {
   const there = statSync(path, { throwIfNoEntry: false })
-  if (there?.isDirectory()) return new Target(opened(path))
+  if (there?.isDirectory()) return new Target(opened(path), root)
+  if (there && !there.isFile()) throw refused(path, 'it is no regular file')
   if (there && first.type !== TYPE.file) throw refused(path, 'it is a file, and what is copied is none')
   if (!there && first.type !== TYPE.directory && path.endsWith('/')) throw refused(path, 'there is no such directory')
   // Of a link that leads to a file it is the file that is replaced.
   const real = there ? realpathSync(path) : path.replace(/\/+$/, '')
   const name = basename(real)
   if (name === '' || name === '.' || name === '..') throw refused(path, 'it is no name for a file')
-  return new Target(opened(dirname(real)), {
-    from: first.name.replace(/\/+$/, ''),
-    to: Buffer.from(name).toString('latin1'),
-  })
+  return new Target(opened(dirname(real)), root, Buffer.from(name).toString('latin1'))
 }
 
 const refused = (path: string, reason: string) => new UsageError(`Cannot copy to ${path}: ${reason}.`)
@@ -87,15 +89,19 @@ function opened(path: string): number {
 
 class Target {
   readonly #base: number
-  readonly #rename: { readonly from: string; readonly to: string } | undefined
-  readonly #directories: { readonly parts: readonly string[]; readonly header: TarHeader }[] = []
+  readonly #root: readonly string[]
+  readonly #renamed: string | undefined
+  /** By their names: an archive may say the same one without end. */
+  readonly #directories = new Map<string, { readonly parts: readonly string[]; readonly header: TarHeader }>()
   readonly #leftOut: string[] = []
+  #leftOutCount = 0
   #files = 0
 
-  /** @param base is closed by `close` @param rename what the first part of every name is called instead */
-  constructor(base: number, rename?: { readonly from: string; readonly to: string }) {
+  /** @param base is closed by `close` @param root what every name begins with @param renamed what that is called instead */
+  constructor(base: number, root: string, renamed?: string) {
     this.#base = base
-    this.#rename = rename
+    this.#root = partsOf(root)
+    this.#renamed = renamed
   }
 
   async make(entry: TarEntry): Promise<void> {
@@ -115,7 +121,7 @@ class Target {
 
   /** Directories get their modes when nothing more is made in them. */
   finish(): Unpacked {
-    for (const { parts, header } of this.#directories.reverse()) {
+    for (const { parts, header } of [...this.#directories.values()].reverse()) {
       const parent = openParent(this.#base, parts, false)
       try {
         const directory = openInner(parent, parts.at(-1)!)
@@ -131,7 +137,8 @@ class Target {
         closeSync(parent)
       }
     }
-    return { files: this.#files, leftOut: this.#leftOut }
+    const more = this.#leftOutCount - this.#leftOut.length
+    return { files: this.#files, leftOut: more > 0 ? [...this.#leftOut, `${more} more`] : this.#leftOut }
   }
 
   close(): void {
@@ -144,14 +151,14 @@ class Target {
     // The base itself is as it is.
     if (name === undefined) return
     if (!Object.values<string>(TYPE).includes(entry.type)) {
-      this.#leftOut.push(`${shownName(entry.name)}: it is no file, directory or link`)
+      this.#leaveOut(`${shownName(entry.name)}: it is no file, directory or link`)
       return
     }
     const parent = openParent(this.#base, parts, true)
     try {
       if (entry.type === TYPE.directory) {
         makeDirectory(parent, name)
-        this.#directories.push({ parts, header: entry })
+        this.#directories.set(parts.join('/'), { parts, header: entry })
         return
       }
       makeWay(parent, name)
@@ -164,13 +171,15 @@ class Target {
     }
   }
 
+  #leaveOut(what: string): void {
+    if (++this.#leftOutCount <= LEFT_OUT_TOLD) this.#leftOut.push(what)
+  }
+
+  /** A root that is called "." has no part of its own. */
   #partsOf(name: string): string[] {
     const parts = partsOf(name)
-    if (!this.#rename) return parts
-    const { from, to } = this.#rename
-    if (name !== from && !name.startsWith(`${from}/`)) throw new Outside()
-    // One that is called "." has no part of its own.
-    return [to, ...parts.slice(partsOf(from).length)]
+    if (this.#root.some((part, at) => part !== parts[at])) throw new Outside()
+    return this.#renamed === undefined ? parts : [this.#renamed, ...parts.slice(this.#root.length)]
   }
 
   /** Of a file below the base only; a symbolic link gets a second name itself. */

@@ -7,7 +7,10 @@ import { createVsockDuplex, type VsockDuplex } from './vsock-duplex.ts'
 import type { ConnectHandler, VsockBackend } from './vsock-streams.ts'
 
 /** A guest that does not answer has no driver, or one that hangs. */
-const OPENING_MS = 20_000
+const OPENING_MS = 120_000
+
+/** It may only be slow. */
+export class Unanswered extends HostError {}
 
 export interface VsockPorts extends VsockBackend {
   /**
@@ -48,12 +51,12 @@ export function createVsockPorts(others?: VsockBackend, reserved: readonly numbe
     open: (guestPort, { timeoutMs = OPENING_MS } = {}) =>
       new Promise((resolve, reject) => {
         const { duplex, stream, listen, onAccepted } = createVsockDuplex()
-        const refuse = (reason: string) => {
+        const refuse = (reason: string, Refusal: typeof HostError = HostError) => {
           clearTimeout(timer)
-          reject(new HostError(`Cannot reach port ${guestPort} of the guest: ${reason}.`))
+          reject(new Refusal(`Cannot reach port ${guestPort} of the guest: ${reason}.`))
         }
         const timer = setTimeout(() => {
-          refuse(`it did not answer within ${timeoutMs / 1000} s`)
+          refuse(`it did not answer within ${timeoutMs / 1000} s`, Unanswered)
           duplex.destroy()
         }, timeoutMs).unref()
         duplex.onClosed(() => refuse('nobody listens there'))

@@ -8,6 +8,7 @@ import { InstanceStore } from '../instance/store.ts'
 import type { Log } from '../log.ts'
 import { deadLeases } from '../network/dead.ts'
 import { NetworkStore } from '../network/store.ts'
+import { abandonedSnapshots, openSnapshots } from './snapshots.ts'
 import { sweepNetworks, sweepOrphans } from './sweep.ts'
 
 /** A group without a process and this old is nobody's: a container that starts has one within a second. */
@@ -17,15 +18,25 @@ export async function examineLeftovers({ fix, log }: { fix: boolean; log: Log })
   const about = { id: 'leftovers', title: 'Left by crashes' }
   const store = new InstanceStore(claimRunRoot())
   if (!fix) {
-    const found = [...store.orphans().map(({ name }) => `instance "${name}"`), ...strayLeases(), ...abandonedGroups()]
+    const found = [
+      ...store.orphans().map(({ name }) => `instance "${name}"`),
+      ...strayLeases(),
+      ...abandonedGroups(),
+      ...unfinished(abandonedSnapshots()),
+    ]
     if (found.length === 0) return { ...about, ...pass('nothing') }
     return {
       ...about,
-      ...warn(listed(found), 'cloister doctor --fix cleans it, and so does the next command for the instances.'),
+      ...warn(
+        listed(found),
+        'cloister doctor --fix cleans it, and so does the next command for the instances, "snapshot ls" for snapshots.',
+      ),
     }
   }
   const swept = await sweepOrphans(store, log, { quick: false })
   const leases = await sweepNetworks()
+  const snapshots = abandonedSnapshots()
+  openSnapshots()
   const groups = abandonedGroups().map((path) => ({ path, gone: remove(path) }))
   const stuck = [
     ...swept.flatMap(({ instance, error }) => (error ? [`instance "${instance}": ${error.message}`] : [])),
@@ -40,12 +51,15 @@ export async function examineLeftovers({ fix, log }: { fix: boolean; log: Log })
     ...swept.map(({ instance, released }) => [`instance "${instance}"`, ...released].join(', ')),
     ...leases,
     ...groups.map(({ path }) => path),
+    ...unfinished(snapshots),
   ]
   return { ...about, ...pass(cleaned.length === 0 ? 'nothing' : `cleaned: ${listed(cleaned)}`) }
 }
 
 const strayLeases = (): string[] =>
   deadLeases(new NetworkStore()).map(({ address, network }) => `address ${address} on network "${network}"`)
+
+const unfinished = (snapshots: readonly string[]): string[] => snapshots.map((path) => `unfinished snapshot ${path}`)
 
 const listed = (found: readonly string[]): string => found.join('; ')
 

@@ -9,19 +9,25 @@ export interface OwnTerminal {
   giveBack(): void
 }
 
+/** To be asked before a program is started. @throws UsageError when it is to read from a terminal and there is none */
+export function checkTerminal(interactive: boolean): void {
+  if (!interactive || isatty(0)) return
+  throw new UsageError('Cannot give the program a terminal: standard input is not one.', {
+    hint: 'Leave -t out, or -i if the program reads nothing.',
+  })
+}
+
+export const ownSize = (): TerminalSize | undefined => terminalSize(1) ?? terminalSize(0)
+
 /**
  * @param interactive whether what is typed goes to the program
  * @param onSize told at once, and whenever the window changes
- * @throws UsageError when the program is to read from a terminal and there is none
+ * @throws UsageError as `checkTerminal`
  */
 export function lendTerminal(interactive: boolean, onSize: (size: TerminalSize) => void): OwnTerminal {
-  if (interactive && !isatty(0)) {
-    throw new UsageError('Cannot give the program a terminal: standard input is not one.', {
-      hint: 'Leave -t out, or -i if the program reads nothing.',
-    })
-  }
+  checkTerminal(interactive)
   const tell = () => {
-    const size = terminalSize(1) ?? terminalSize(0)
+    const size = ownSize()
     if (size) onSize(size)
   }
   const leaveRawMode = interactive ? enterRawMode(0) : () => {}

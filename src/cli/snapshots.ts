@@ -10,7 +10,7 @@ import { listSnapshots } from '../snapshot/list.ts'
 import type { SnapshotManifest } from '../snapshot/manifest.ts'
 import { snapshotsRoot } from '../snapshot/place.ts'
 import { SnapshotFiles } from '../snapshot/snapshot-files.ts'
-import { sweepSnapshots } from '../snapshot/workshop.ts'
+import { sweepSnapshots, unfinishedSnapshots } from '../snapshot/workshop.ts'
 import { suggest } from './suggest.ts'
 
 export interface NamedSnapshot {
@@ -36,18 +36,27 @@ export function openSnapshots(): string {
 }
 
 function sweepThrowAway(directory: string): void {
-  if (!existsSync(directory)) return
-  sweepSnapshots(directory)
-  for (const entry of readdirSync(directory)) {
-    const [, pid, startTime = ''] = /^(\d+)-(\d+)$/.exec(entry) ?? []
-    if (pid !== undefined && !isAlive({ pid: Number(pid), startTime }))
-      rmSync(join(directory, entry), { recursive: true, force: true })
-  }
+  for (const path of abandonedThrowAway(directory)) rmSync(path, { recursive: true, force: true })
 }
 
-export function throwAwayDirectory(): string {
+const abandonedThrowAway = (directory: string): string[] =>
+  (existsSync(directory) ? readdirSync(directory) : [])
+    .filter((entry) => {
+      const [, pid, startTime = ''] = /^(\d+)-(\d+)$/.exec(entry) ?? []
+      return pid !== undefined && !isAlive({ pid: Number(pid), startTime })
+    })
+    .map((entry) => join(directory, entry))
+
+/** By the name of whose it is: that is where its clones say that they come from. */
+export function throwAwayDirectory(instance: string): string {
   const { pid, startTime } = ownIdentity()
-  return join(openSnapshots(), THROW_AWAY, `${pid}-${startTime}`)
+  return join(openSnapshots(), THROW_AWAY, `${pid}-${startTime}`, instance)
+}
+
+/** What makers that died left there, and nobody has removed yet. */
+export function abandonedSnapshots(): string[] {
+  const root = snapshotsRoot()
+  return [...unfinishedSnapshots(root).map((name) => join(root, name)), ...abandonedThrowAway(join(root, THROW_AWAY))]
 }
 
 /** By name. */
@@ -98,10 +107,12 @@ export function newSnapshot(instance: string, given: string | undefined): { name
 export const basedOn = (name: string, all: readonly NamedSnapshot[]): string[] =>
   all.filter(({ manifest }) => manifest?.base?.name === name).map((one) => one.name)
 
-/** What its files take on disk: holes cost nothing. */
+/** What its files take on disk: holes cost nothing, and neither does what is just being removed. */
 export function allocatedBytes(directory: string): number {
-  const sizes = readdirSync(directory).map((file) => lstatSync(join(directory, file)).blocks * BLOCK)
-  return sizes.reduce((sum, size) => sum + size, 0)
+  const sizeOf = (path: string) => (lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * BLOCK
+  const isDirectory = lstatSync(directory, { throwIfNoEntry: false })?.isDirectory()
+  const files = isDirectory ? readdirSync(directory) : []
+  return files.reduce((sum, file) => sum + sizeOf(join(directory, file)), 0)
 }
 
 /** Whether its files are those that were looked through in full, byte by byte. */

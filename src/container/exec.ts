@@ -65,6 +65,11 @@ export function execInContainer(spec: RunSpec, exec: ExecSpec, place: ExecPlace)
   let child: ChildProcess
   try {
     child = start(place, files, [input[0], output[1], terminal ? terminal.connection.fd! : errors[1]])
+  } catch (error) {
+    for (const one of [stdin, stdout.stream, stderr.stream]) one.destroy()
+    terminal?.close()
+    for (const file of Object.values(files)) rmSync(at(file), { force: true })
+    throw error
   } finally {
     for (const fd of [input[0], output[1], errors[1]]) closeSync(fd)
   }

@@ -72,7 +72,7 @@ export function writeBundle(
   const mounts = [
     ...prepareRoot(spec, directory),
     ...initMounts(),
-    ...(network ? nameMounts(spec, directory, network) : []),
+    ...nameMounts(spec, directory, network),
     ...volumeMounts(spec),
   ]
   const openFilesMax = Math.min(parseOpenFilesMax(readFileSync('/proc/self/limits', 'utf8')), OPEN_FILES_CAP)

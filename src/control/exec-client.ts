@@ -36,6 +36,7 @@ export async function execThrough(client: ControlClient, spec: ExecSpec): Promis
 function streamsOf({ socket }: ControlClient): RemoteExec {
   const output = () => new Readable({ read: () => void socket.resume() })
   const [stdout, stderr] = [output(), output()]
+  for (const one of [stdout, stderr]) one.on('close', () => void socket.resume())
   const input = inputOf(({ bytes }) => socket.write(bytes))
   const control = (stream: number, content: object) => {
     if (socket.writable) socket.write(frames(stream, Buffer.from(JSON.stringify(content))))
@@ -48,8 +49,9 @@ function streamsOf({ socket }: ControlClient): RemoteExec {
     }
     const onBytes = frameReader((stream, payload) => {
       if (stream === STREAM.stdout || stream === STREAM.stderr) {
-        const room = (stream === STREAM.stdout ? stdout : stderr).push(Buffer.from(payload))
-        if (!room) socket.pause()
+        const output = stream === STREAM.stdout ? stdout : stderr
+        // One that nobody wants any more must not keep the other, and the end, from coming.
+        if (!output.destroyed && !output.push(Buffer.from(payload))) socket.pause()
       } else if (stream === STREAM.window) {
         input.allow((JSON.parse(payload.toString()) as { bytes: number }).bytes)
       } else if (stream === STREAM.end) {

@@ -121,4 +121,11 @@ const linux: Check = {
   run: async () => (await import('./guest-linux.ts')).examineGuestLinux(),
 }
 
-export const kvmChecks: readonly Check[] = [device, createVm, backend, kernelModeSpeed, kernels, linux]
+/** The same. */
+const rootImages: Check = {
+  id: 'root-images',
+  title: 'Root images of microVMs',
+  run: async () => (await import('./root-images.ts')).examineRootImages(),
+}
+
+export const kvmChecks: readonly Check[] = [device, createVm, backend, kernelModeSpeed, kernels, linux, rootImages]

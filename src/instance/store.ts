@@ -86,6 +86,11 @@ export class InstanceStore {
     return existsSync(this.directory(name))
   }
 
+  /** @throws UsageError when it is taken; it may still be taken later */
+  checkFree(name: string): void {
+    if (this.has(name)) throw nameTaken(name)
+  }
+
   /** Oldest first. */
   list(): InstanceRecord[] {
     return readdirSync(this.#instances)
@@ -108,11 +113,7 @@ export class InstanceStore {
         if (this.#place(config, owner)) return this.#claimed(name, marker, config, owner)
         unlinkSync(marker)
       }
-      if (given !== undefined) {
-        throw new UsageError(`Cannot name the instance "${name}": the name is taken.`, {
-          hint: `See "cloister ps -a"; "cloister rm ${name}" frees the name of one that has ended.`,
-        })
-      }
+      if (given !== undefined) throw nameTaken(name)
     }
     throw new UsageError('Cannot find a free name for the instance.', { hint: 'Give one with --name.' })
   }
@@ -274,3 +275,8 @@ function pidExists(pid: number): boolean {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
+
+const nameTaken = (name: string) =>
+  new UsageError(`Cannot name the instance "${name}": the name is taken.`, {
+    hint: `See "cloister ps -a"; "cloister rm ${name}" frees the name of one that has ended.`,
+  })

@@ -3,17 +3,21 @@ import { randomBytes } from 'node:crypto'
 import type { GuestConfig, GuestShare } from '../agent/guest-config.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
 import type { AttachedDisk, NetworkPlace } from '../vmm/attach.ts'
+import { nameFiles } from './name-files.ts'
 import { ROOT_SERIAL } from './root-disk.ts'
 
 const ENTROPY_BYTES = 64
 
 /** What makes this guest another than one that was restored from the same memory; also its time, which is now. */
-export const guestIdentity = ({ name }: Pick<RunSpec, 'name'>, network: NetworkPlace | undefined): GuestConfig => ({
+type Named = Pick<RunSpec, 'name' | 'volumes'>
+
+export const guestIdentity = (spec: Named, network: NetworkPlace | undefined): GuestConfig => ({
   clock: BigInt(Date.now()) * 1_000_000n,
   entropy: new Uint8Array(randomBytes(ENTROPY_BYTES)),
-  hostname: name,
+  hostname: spec.name,
   loopback: true,
   ...(network && { network: networkConfig(network.mac, network.address) }),
+  files: nameFiles(spec, network),
 })
 
 export interface ConfiguredDevices {
@@ -26,7 +30,7 @@ export interface ConfiguredDevices {
 
 /** @param exchanged it has booted with other disks */
 export const guestConfig = (
-  spec: Pick<RunSpec, 'name'>,
+  spec: Named,
   { network, shares = [], root, disks = [] }: ConfiguredDevices,
   exchanged: boolean,
 ): GuestConfig => ({

@@ -6,9 +6,10 @@ import { type Agent, agentClient } from '../agent/client.ts'
 import type { Hello } from '../agent/messages.ts'
 import type { AgentSession } from '../agent/session.ts'
 import type { AgentTransport } from '../agent/transport.ts'
-import { GuestError } from '../errors.ts'
+import { Unanswered } from '../backends/vsock-ports.ts'
 import type { TerminalSize } from '../instance/instance.ts'
 import { mainProcess } from './agent-process.ts'
+import { deadline, TooLate } from './deadline.ts'
 import { type Guest, type GuestOrder, openGuest, RestoreFailure } from './guest.ts'
 import { guestConfig, rootConfig } from './guest-config.ts'
 import type { WarmStart } from './warm.ts'
@@ -16,7 +17,7 @@ import type { WarmStart } from './warm.ts'
 /** By then a kernel that is not stuck has started its init, even one that is emulated by an emulated processor. */
 const BOOT_MS = 300_000
 /** One that has booted before answers in milliseconds, on a host with time for it. */
-const RESTORE_MS = 30_000
+const RESTORE_MS = 60_000
 
 /** What its instance has to say meanwhile, and to hear. */
 export interface StartHost {
@@ -86,8 +87,10 @@ export class GuestStart {
     try {
       return await this.#askRestored(guest, this.#way)
     } catch (error) {
-      if (!(error instanceof RestoreFailure) || this.#host.isOver()) throw error
-      this.#way.discard(error.message)
+      if (this.#host.isOver()) return undefined
+      if (!(error instanceof RestoreFailure)) throw error
+      if (error.cause instanceof TooLate || error.cause instanceof Unanswered) this.#way.late(error.message)
+      else this.#way.discard(error.message)
       this.#way = undefined
       await guest.close()
       const booting = await openGuest(this.#order)
@@ -110,7 +113,7 @@ export class GuestStart {
     const { rooted } = this.#ways
     const isRooted = way === rooted
     const toRoot = !isRooted && rooted?.seenBefore()
-    const late = failAfter(RESTORE_MS)
+    const late = deadline(RESTORE_MS, () => this.#host.isPaused())
     const ended = guest.machine.ended.then(() => Promise.reject(new Error('its machine has ended')))
     const proven = <T>(work: Promise<T>) => this.#host.unlessOver(Promise.race([work, ended, late.failed]))
     let asked: Asked | undefined
@@ -123,6 +126,7 @@ export class GuestStart {
       if (!toRoot) asked = this.#askProgram(agent, guest, isRooted)
       const hello = await proven(agent.hello())
       if (!hello) return undefined
+      way.inTime()
       this.#host.onGreeted(hello, guest)
     } catch (error) {
       agent?.close()
@@ -134,7 +138,7 @@ export class GuestStart {
   }
 
   async #askBooting(guest: Guest): Promise<Asked | undefined> {
-    const late = failAfter(BOOT_MS)
+    const late = deadline(BOOT_MS, () => this.#host.isPaused())
     const proven = <T>(work: Promise<T>) => this.#host.unlessOver(Promise.race([work, late.failed]))
     try {
       const stream = await proven(guest.agentStream())
@@ -188,14 +192,4 @@ export class GuestStart {
     for (const answer of [configured, started]) answer.catch(() => {})
     return { configured, started }
   }
-}
-
-function failAfter(ms: number) {
-  let timer: NodeJS.Timeout | undefined
-  const failed = new Promise<never>((_, reject) => {
-    const error = new GuestError(`Cannot go on with the guest: its agent has said nothing for ${ms / 1000} s.`)
-    timer = setTimeout(() => reject(error), ms).unref()
-  })
-  failed.catch(() => {})
-  return { failed, clear: () => clearTimeout(timer) }
 }

@@ -32,6 +32,10 @@ export interface FileCache {
 const STALE_MS = 60 * 60 * 1000
 const UNFINISHED = '.new'
 
+/** For what its maker renames or removes; what a maker leaves that died goes after a while. */
+export const unfinishedName = (path: string): string =>
+  `${path}.${process.pid}.${randomBytes(6).toString('hex')}${UNFINISHED}`
+
 /** @param bytesMax beyond it those that were of no use for longest are removed, but never the one just made */
 export function openFileCache(directory: string, bytesMax: number): FileCache {
   claimDirectory(directory)
@@ -46,7 +50,7 @@ export function openFileCache(directory: string, bytesMax: number): FileCache {
     },
     async add(name, make) {
       const path = join(directory, name)
-      const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}${UNFINISHED}`
+      const temporary = unfinishedName(path)
       try {
         await make(temporary)
         sync(temporary)
@@ -82,19 +86,19 @@ function touch(path: string): void {
 
 /** Who has a file open keeps it, name or not. */
 function tidy(directory: string, justMade: string, bytesMax: number): void {
-  const files = readdirSync(directory)
-    .flatMap((name) => {
-      const status = statSync(join(directory, name), { throwIfNoEntry: false })
-      return status?.isFile() ? [{ name, status }] : []
-    })
+  const entries = readdirSync(directory).flatMap((name) => {
+    const status = statSync(join(directory, name), { throwIfNoEntry: false })
+    return status ? [{ name, status }] : []
+  })
+  for (const { name, status } of entries) {
+    if (name.endsWith(UNFINISHED) && isStale(status)) rmSync(join(directory, name), { recursive: true, force: true })
+  }
+  const files = entries
+    .filter(({ name, status }) => status.isFile() && !name.endsWith(UNFINISHED))
     .sort((a, b) => b.status.mtimeMs - a.status.mtimeMs)
   let left = bytesMax - (files.find(({ name }) => name === justMade)?.status.size ?? 0)
   for (const { name, status } of files) {
     if (name === justMade) continue
-    if (name.endsWith(UNFINISHED)) {
-      if (isStale(status)) rmSync(join(directory, name), { force: true })
-      continue
-    }
     left -= status.size
     if (left < 0) rmSync(join(directory, name), { force: true })
   }

@@ -4,7 +4,7 @@
  * scripts/lab/kernel.sh lays them out) and where the host keeps those of its version. modules.dep(5), modules.builtin(5)
  */
 import { spawnSync } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { HostError, pathFault, UsageError } from '../errors.ts'
@@ -53,6 +53,18 @@ export function findModules(kernel: string, root = '/lib/modules'): ModuleIndex 
   const directory = join(root, version)
   const file = join(directory, 'modules.dep')
   return existsSync(file) ? { kind: 'dep', file, directory } : undefined
+}
+
+/** Another set of files has another: what is loaded from them is not read for it. */
+export function modulesStamp({ kind, file, directory }: ModuleIndex): string {
+  // depmod(8) writes its list anew whenever modules come or go.
+  const files = kind === 'dep' ? [file] : [file, ...readdirSync(directory).map((name) => join(directory, name))]
+  return files
+    .map((path) => {
+      const { size, mtimeMs, ino } = statSync(path)
+      return `${path} ${size} ${mtimeMs} ${ino}`
+    })
+    .join('\n')
 }
 
 /** The release that a bzImage says it is, such as `6.1.0-56-amd64`; it is no path. */

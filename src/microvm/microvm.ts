@@ -6,7 +6,7 @@ import { type Agent, agentClient } from '../agent/client.ts'
 import type { Hello } from '../agent/messages.ts'
 import type { AgentSession } from '../agent/session.ts'
 import { Reactor } from '../backends/reactor.ts'
-import { type CloisterError, EXIT, GuestError, UsageError } from '../errors.ts'
+import { type CloisterError, EXIT, HostError, UsageError } from '../errors.ts'
 import type { ExecSession, ExecSpec } from '../instance/exec.ts'
 import type {
   ExitResult,
@@ -32,23 +32,25 @@ import { joinVmmCgroup, type VmmCgroup } from '../vmm/vmm-cgroup.ts'
 import { vmmUsage } from '../vmm/vmm-usage.ts'
 import { execProcess } from './agent-process.ts'
 import { createConsoleLog } from './console-log.ts'
+import { deadline } from './deadline.ts'
+import { endsByDefault } from './early-signals.ts'
 import { describeEnd, describeExit } from './ending.ts'
 import { type Guest, type GuestOrder, openGuest, RestoreFailure } from './guest.ts'
 import { type GuestLinux, guestLinux } from './guest-linux.ts'
 import { type Asked, GuestStart } from './guest-start.ts'
-import { findModules } from './kernel-modules.ts'
+import { findModules, modulesStamp } from './kernel-modules.ts'
 import { programFiles } from './program-files.ts'
 import { openProgramStreams, type ProgramStreams } from './program-streams.ts'
 import { rootImage } from './root-image.ts'
-import type { Resumption } from './snapshot.ts'
+import type { Resumption, SnapshotSubject } from './snapshot.ts'
 import { warmStart } from './warm.ts'
 import { warmKey } from './warm-key.ts'
 
 const SIGPIPE = 13
 /** A kernel and the program's pages; below this nothing useful fits. */
 const MEMORY_MIN = 32 * MIB
-/** One that has booted before answers in milliseconds. */
-const RESTORE_MS = 10_000
+/** One that goes on answers in milliseconds, on a host with time for it. */
+const RESTORE_MS = 60_000
 /** A guest that dies takes its agent along: why is heard a moment after. */
 const DYING_MS = 1000
 
@@ -94,6 +96,9 @@ class Microvm implements Instance {
   #paused = false
   /** Its programs are held while it stands still; this lets them go on. */
   #goOnLater: (() => Promise<void>) | undefined
+  /** Until its programs are held no longer. */
+  #held: Promise<void> | undefined
+  readonly #beingStarted = new Set<Promise<unknown>>()
   /** Path of the root image. */
   #image: string | undefined
   /** Those that came before there was a program to hear them. */
@@ -119,9 +124,9 @@ class Microvm implements Instance {
     if (this.#linux.flavour === 'software-kvm' && this.#spec.cpus > 1) {
       this.#warn(`the Linux for a software KVM runs on one processor: --cpus ${this.#spec.cpus} gives it no more`)
     }
-    const image = from?.image ?? (await rootImage(source, { progress: this.#warn }))
+    const image = from?.image ?? (await this.#rootImage(source))
     this.#image = image
-    if (this.#over) return from?.close()
+    if (this.#over || image === undefined) return from?.close()
     if (detached) this.#joinGroup()
     const order = this.#order(image, this.#linux)
     const guest = from ? await this.#openFrom(order, from) : await this.#newStart(order, source, image).open()
@@ -142,6 +147,8 @@ class Microvm implements Instance {
 
   signal(signo: number): void {
     if (this.#session) this.#session.signal(signo)
+    // Nobody waits for a boot only to have its program ended. One that was saved may have handlers.
+    else if (endsByDefault(signo) && this.#spec.from === undefined) this.kill({ exitCode: 128 + signo })
     else this.#earlySignals.push(signo)
   }
 
@@ -174,19 +181,34 @@ class Microvm implements Instance {
 
   async snapshot(asked: SnapshotOrder): Promise<SnapshotFacts> {
     const cannot = `Cannot take a snapshot of "${this.#spec.name}"`
+    const ended = () => new UsageError(`${cannot}: it has ended.`)
     if (!this.#guest) throw new UsageError(`${cannot}: it has not started yet.`)
     const program = await this.#program.promise
     await this.#start?.saved()
     const [guest, agent, linux, image] = [this.#guest, this.#agent, this.#linux, this.#image]
-    if (!program || this.#over || !agent || !linux || image === undefined) {
-      throw new UsageError(`${cannot}: it has ended.`)
+    if (!program || this.#over || !agent || !linux || image === undefined) throw ended()
+    const goesOn = withResolvers<void>()
+    this.#held = goesOn.promise
+    const takeBack = this.#group?.makeRoom(this.#spec.memoryBytes)
+    try {
+      return await this.#save({ spec: this.#spec, linux, image, guest, agent }, asked, goesOn.resolve)
+    } catch (error) {
+      throw this.#over && !(error instanceof HostError) ? ended() : error
+    } finally {
+      goesOn.resolve()
+      takeBack?.()
     }
+  }
+
+  async #save(subject: SnapshotSubject, asked: SnapshotOrder, goesOn: () => void): Promise<SnapshotFacts> {
     const { holdPrograms, saveMicrovm } = await import('./snapshot.ts')
-    const subject = { spec: this.#spec, linux, image, guest, agent }
     const paused = this.#paused
     const { signal } = this.#calledOff
+    // What is half started could not be told so over another connection.
+    await Promise.allSettled(this.#beingStarted)
+    const hold = () => holdPrograms(subject, (reason) => this.#failBy(reason))
     // One that stands still since its last snapshot is as it has to be.
-    const goOn = this.#goOnLater ?? (await this.#runningMeanwhile(guest, () => holdPrograms(subject)))
+    const goOn = this.#goOnLater ?? (await this.#runningMeanwhile(subject.guest, hold))
     if (paused) {
       this.#goOnLater = goOn
       return await this.#untilSaved(saveMicrovm(subject, asked, { paused, onContinued: () => {}, signal }))
@@ -197,6 +219,7 @@ class Microvm implements Instance {
     await continued
     // The files are written beside its work.
     await this.#unlessOver(goOn())
+    goesOn()
     return await saved
   }
 
@@ -230,8 +253,11 @@ class Microvm implements Instance {
   async exec(asked: ExecSpec): Promise<ExecSession> {
     const cannot = `Cannot run ${asked.tool ?? asked.argv[0]} in "${this.#spec.name}"`
     const program = await this.#program.promise
+    await this.#held
     if (!program || this.#over || !this.#agent) throw new UsageError(`${cannot}: it has ended.`)
-    return await this.#agent.start(execProcess(this.#spec, asked))
+    const started = this.#agent.start(execProcess(this.#spec, asked))
+    this.#beingStarted.add(started)
+    return await started.finally(() => this.#beingStarted.delete(started))
   }
 
   usage(): Usage {
@@ -257,7 +283,7 @@ class Microvm implements Instance {
       }),
       details: {
         kernel: this.#linux?.path,
-        start: this.#guest?.restored ? 'warm' : 'cold',
+        start: this.#spec.from !== undefined ? 'snapshot' : this.#guest?.restored ? 'warm' : 'cold',
         ...(this.#release !== undefined && { kernelRelease: this.#release }),
         ...facts,
         ...this.#group?.describe(),
@@ -296,11 +322,23 @@ class Microvm implements Instance {
     }
   }
 
+  /** Undefined when it has ended meanwhile. */
+  async #rootImage(source: FileSource): Promise<string | undefined> {
+    try {
+      return await rootImage(source, { progress: this.#warn, signal: this.#calledOff.signal })
+    } catch (error) {
+      if (this.#over) return undefined
+      throw error
+    }
+  }
+
   #newStart(order: GuestOrder, source: FileSource, image: string): GuestStart {
     const { linux } = order
-    const { initrd = linux.flavour === 'foreign' ? findModules(linux.path)?.file : undefined } = this.#spec
+    const { initrd } = this.#spec
+    const index = linux.flavour === 'foreign' && initrd === undefined ? findModules(linux.path) : undefined
+    const modules = index && modulesStamp(index)
     const parts = [agentPath, ...(initrd === undefined ? [] : [initrd])]
-    const facts = { spec: this.#spec, digest: linux.digest, files: parts, host: hostStamp() }
+    const facts = { spec: this.#spec, digest: linux.digest, files: parts, modules, host: hostStamp() }
     const files = programFiles(source, this.#spec)
     const way = (key: string | undefined) => (key === undefined ? undefined : warmStart(key, this.#log))
     const ways = { booted: way(warmKey(facts)), rooted: way(warmKey({ ...facts, root: [image, ...files] })), files }
@@ -357,7 +395,7 @@ class Microvm implements Instance {
   async #goOnFrom(guest: Guest): Promise<void> {
     void guest.machine.ended.then((end) => this.#machineEnded(end))
     const { goOnAs, notHeld } = await import('./snapshot.ts')
-    const late = failAfter(RESTORE_MS, 'its agent does not answer')
+    const late = deadline(RESTORE_MS, () => this.#paused)
     try {
       const stream = await this.#unlessOver(Promise.race([guest.agentStream(), late.failed]))
       if (!stream) return
@@ -466,15 +504,6 @@ class Microvm implements Instance {
 
   readonly #log = (line: string) => this.#options.log?.(line)
   readonly #warn = (line: string) => (this.#options.warn ?? this.#log)(line)
-}
-
-function failAfter(ms: number, reason: string) {
-  let timer: NodeJS.Timeout | undefined
-  const failed = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new GuestError(`Cannot go on with the guest: ${reason}.`)), ms).unref()
-  })
-  failed.catch(() => {})
-  return { failed, clear: () => clearTimeout(timer) }
 }
 
 /** @throws UsageError for what this level cannot do */

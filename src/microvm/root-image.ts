@@ -9,20 +9,20 @@ import {
   constants,
   copyFileSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   rmSync,
   statfsSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
-import { HostError, pathFault, UsageError } from '../errors.ts'
+import { dirname, join } from 'node:path'
+import { CloisterError, HostError, pathFault, UsageError } from '../errors.ts'
 import { type CpioEntry, readableName } from '../image/cpio.ts'
 import { rootTree } from '../image/root-tree.ts'
 import type { FileSource } from '../instance/run-spec.ts'
 import { stateRoots } from '../instance/state-root.ts'
-import { type FileCache, openFileCache } from './image-cache.ts'
+import { type FileCache, openFileCache, unfinishedName } from './image-cache.ts'
+import { findMaker, MAKER } from './image-maker.ts'
 import { fingerprint, type TreeFingerprint } from './tree-fingerprint.ts'
 
 const MIB = 2 ** 20
@@ -36,7 +36,7 @@ const TRIES = 3
 /** Who waits longer is told what for. */
 const PATIENCE_MS = 1000
 const STDERR_MAX = 4096
-const STAGING = 'stage-'
+const STAGING = 'stage'
 /** What a file takes beside its content. */
 const INODE_BYTES = 128
 
@@ -47,13 +47,27 @@ export interface RootImageOptions {
   readonly progress?: (line: string) => void
   /** The program that makes them. */
   readonly mkfs?: string
+  /** Nobody wants it any more. */
+  readonly signal?: AbortSignal
+}
+
+const imagesDirectory = () => join(stateRoots().data, 'images', 'erofs')
+
+/** One that was made before, by its name. @throws HostError when it is not there any more */
+export function keptImage(name: string): string {
+  const found = IMAGE_NAME.test(name) ? openFileCache(imagesDirectory(), CACHE_BYTES).find(name) : undefined
+  if (found !== undefined) return found
+  throw new HostError('Cannot go on from the snapshot: its root image is not in the cache any more.', {
+    hint: 'It is made again by a run of the same program from the same files, if they are as they were.',
+  })
 }
 
 /** @returns the path of the image @throws UsageError for a tree that cannot be used, HostError where the host lacks something */
 export async function rootImage(source: FileSource, options: RootImageOptions = {}): Promise<string> {
-  const { directory = join(stateRoots().data, 'images', 'erofs') } = options
+  const { directory = imagesDirectory(), mkfs = MAKER } = options
   const own = process.geteuid?.() === 0 ? [] : ['--all-root']
-  const form = [FORM, ...own].join(' ')
+  // A guest that goes on from a snapshot knows where in the image its files lie: another maker's is another image.
+  const form = [FORM, ...own, findMaker(mkfs)?.stamp].join(' ')
   let tree = await settledFingerprint(source, form)
   const cache = openFileCache(directory, CACHE_BYTES)
   const found = cache.find(imageName(tree))
@@ -71,6 +85,8 @@ export async function rootImage(source: FileSource, options: RootImageOptions = 
   })
 }
 
+/** As `imageName` gives it. */
+const IMAGE_NAME = /^[0-9a-f]{64}\.erofs$/
 const imageName = ({ digest }: TreeFingerprint) => `${digest}.erofs`
 const nameOf = (source: FileSource) => (source.kind === 'program' ? source.hostPath : source.directory)
 
@@ -92,27 +108,28 @@ interface Making extends RootImageOptions {
 
 /** @param unchanged asked after the tree was read @returns undefined when it was not */
 async function make(making: Making, unchanged: () => boolean): Promise<string | undefined> {
-  const { source, tree, cache, own, progress, mkfs = 'mkfs.erofs' } = making
-  checkRoom(cache.directory, source, tree)
+  const { source, tree, cache, own, progress, mkfs = MAKER, signal } = making
   const timer = setTimeout(() => progress?.(describe(source, tree)), PATIENCE_MS).unref()
   try {
+    checkRoom(cache.directory, source, tree)
     return await cache.add(imageName(tree), async (path) => {
       const staging = source.kind === 'program' ? stage(source, cache.directory) : undefined
       try {
         const from = staging ?? (source as { directory: string }).directory
-        await runMkfs(mkfs, [...ARGUMENTS, ...own, path, from], source)
+        await runMkfs(mkfs, [...ARGUMENTS, ...own, path, from], { source, signal })
       } catch (error) {
         // A tree that changes under its reader is the likelier reason.
         if (!(error instanceof HostError) || unchanged()) throw error
         throw CHANGED
       } finally {
-        if (staging !== undefined) rmSync(staging, { recursive: true, force: true })
+        if (staging !== undefined) rmSync(dirname(staging), { recursive: true, force: true })
       }
       if (!unchanged()) throw CHANGED
     })
   } catch (error) {
     if (error === CHANGED) return undefined
-    throw error
+    if (error instanceof CloisterError) throw error
+    throw new HostError(`Cannot make a root image of ${nameOf(source)}: ${pathFault(error)}.`, { cause: error })
   } finally {
     clearTimeout(timer)
   }
@@ -128,10 +145,13 @@ const EPOCH = String(2 ** 32 - 1)
 const describe = (source: FileSource, { entries, bytes }: TreeFingerprint) =>
   `making a root image of ${nameOf(source)} (${entries} files, ${Math.ceil(bytes / MIB)} MiB); it is kept for the next time`
 
-/** A directory with the program at its path and what lies around it at every level. @returns it */
+/** A directory with the program at its path and what lies around it at every level. @returns it, alone in another one */
 function stage(source: Extract<FileSource, { kind: 'program' }>, beside: string): string {
-  const directory = mkdtempSync(join(beside, STAGING))
+  const around = unfinishedName(join(beside, STAGING))
+  const directory = join(around, 'root')
+  mkdirSync(around, { mode: 0o700 })
   try {
+    mkdirSync(directory)
     const entries = rootTree(source)
     for (const entry of entries) put(join(directory, readableName(entry.path)), entry)
     // Once all is in them: what comes into a directory changes its time.
@@ -139,7 +159,7 @@ function stage(source: Extract<FileSource, { kind: 'program' }>, beside: string)
       utimesSync(join(directory, readableName(path)), mtime, mtime)
     return directory
   } catch (error) {
-    rmSync(directory, { recursive: true, force: true })
+    rmSync(around, { recursive: true, force: true })
     throw error
   }
 }
@@ -164,19 +184,25 @@ function checkRoom(directory: string, source: FileSource, { bytes, entries }: Tr
 }
 
 /** @throws HostError with what it said */
-function runMkfs(mkfs: string, args: readonly string[], source: FileSource): Promise<void> {
+function runMkfs(
+  mkfs: string,
+  args: readonly string[],
+  { source, signal }: { readonly source: FileSource; readonly signal: AbortSignal | undefined },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const refuse = (reason: string, hint?: string, cause?: unknown) =>
       reject(
         new HostError(`Cannot make a root image of ${nameOf(source)}: ${reason}.`, { ...(hint && { hint }), cause }),
       )
     const env = { PATH: process.env.PATH, SOURCE_DATE_EPOCH: EPOCH }
-    const child = spawn(mkfs, args, { stdio: ['ignore', 'ignore', 'pipe'], env })
+    const child = spawn(mkfs, args, { stdio: ['ignore', 'ignore', 'pipe'], env, signal, killSignal: 'SIGKILL' })
     let said = ''
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       if (said.length < STDERR_MAX) said += text
     })
     child.once('error', (cause: NodeJS.ErrnoException) => {
+      // Not before it is gone: it writes.
+      if (cause.name === 'AbortError') return
       if (cause.code !== 'ENOENT') refuse(`${mkfs}: ${pathFault(cause)}`, undefined, cause)
       else
         refuse(`this host has no ${mkfs}`, 'Install it as root: apt install erofs-utils. Or use --isolation container.')

@@ -2,6 +2,7 @@
  * Snapshots of a microVM, and going on from one. The agent holds all programs first and its connection is closed, so that
  * no stream to the host is in a snapshot; whoever goes on, this guest or another one, is told who it is before they do.
  */
+import { basename } from 'node:path'
 import type { Agent } from '../agent/client.ts'
 import type { AgentSession } from '../agent/session.ts'
 import { GuestError } from '../errors.ts'
@@ -10,10 +11,11 @@ import type { RunSpec } from '../instance/run-spec.ts'
 import { type OpenSnapshot, openSnapshot } from '../snapshot/open-snapshot.ts'
 import { savedState, specToSave } from '../snapshot/saved-run.ts'
 import { takeSnapshot } from '../snapshot/take-snapshot.ts'
-import { disksToRestore, disksToSave, type ReadOnlyDisk } from '../vmm/snapshot-disks.ts'
+import { disksToRestore, disksToSave } from '../vmm/snapshot-disks.ts'
 import type { Guest } from './guest.ts'
 import { guestIdentity } from './guest-config.ts'
 import type { GuestLinux } from './guest-linux.ts'
+import { keptImage } from './root-image.ts'
 
 export const LEVEL = 'microvm'
 
@@ -27,16 +29,33 @@ export interface SnapshotSubject {
 }
 
 /**
- * Holds the programs of a guest that runs, and closes the agent's connection.
+ * Holds the programs of a guest that runs, and closes the agent's connection. A guest that cannot be held in time goes on.
+ * @param lost told why it cannot go on either
  * @returns what lets them go on, of a guest that runs again
  */
-export async function holdPrograms({ spec, guest, agent }: SnapshotSubject): Promise<() => Promise<void>> {
-  await agent.hold()
-  await agent.detach()
-  return async () => {
-    agent.reconnect(await guest.agentStream())
-    await agent.release(guestIdentity(spec, undefined))
+export async function holdPrograms(
+  { spec, guest, agent }: Pick<SnapshotSubject, 'spec' | 'agent'> & { readonly guest: Pick<Guest, 'agentStream'> },
+  lost: (reason: Error) => void,
+): Promise<() => Promise<void>> {
+  const release = () => agent.release(guestIdentity(spec, undefined))
+  const goOn = async () => {
+    try {
+      agent.reconnect(await guest.agentStream())
+      await release()
+    } catch (error) {
+      // Its programs stand still for good.
+      lost(error as Error)
+      throw error
+    }
   }
+  await agent.hold(() => void release().catch(lost))
+  try {
+    await agent.detach()
+  } catch (error) {
+    await goOn()
+    throw error
+  }
+  return goOn
 }
 
 /**
@@ -55,13 +74,13 @@ export async function saveMicrovm(
   const { machine, ram, devices, shape } = guest
   const opened = base === undefined ? undefined : await openSnapshot(base, { level: LEVEL })
   try {
-    const { files, saved } = disksToSave([...(devices.disks ?? []), rootDisk(image)])
+    const { files, saved } = disksToSave(devices.disks ?? [])
     const { pausedMs, bytes } = await takeSnapshot(
       { machine, ram, keepPaused: () => paused },
       {
         directory,
         level: LEVEL,
-        spec: specToSave(spec, { disks: saved, image, kernel: linux.path }),
+        spec: specToSave(spec, { disks: saved, image: basename(image), kernel: linux.path }),
         machine: shape,
         ...(linux.digest !== '' && { digests: { kernel: linux.digest } }),
         files,
@@ -75,9 +94,6 @@ export async function saveMicrovm(
     opened?.close()
   }
 }
-
-/** It lies in the cache, under a name that says what is in it: it stays there, as read-only disks do. */
-const rootDisk = (path: string): ReadOnlyDisk => ({ spec: { path, readOnly: true } })
 
 /** A snapshot that an instance goes on from. */
 export interface Resumption {
@@ -96,17 +112,13 @@ export async function resumeFrom(spec: RunSpec & { readonly from: string }): Pro
   const snapshot = await openSnapshot(spec.from, { level: LEVEL })
   try {
     const state = savedState(snapshot.spec)
-    const image = state.text('image')
-    const { disks, ownFiles } = disksToRestore(
-      [...(spec.disks ?? []), { path: image, readOnly: true }],
-      state.value('disks'),
-      (name) => snapshot.file(name),
-    )
+    const { disks, ownFiles } = disksToRestore(spec.disks ?? [], state.value('disks'), (name) => snapshot.file(name))
     return {
       snapshot,
-      spec: { ...spec, disks: disks.slice(0, -1) },
+      spec: { ...spec, disks },
       ownFiles,
-      image,
+      // Its name says what is in it; where it lies is not for a snapshot to say.
+      image: keptImage(state.text('image')),
       // It is in memory: nothing of it is read.
       linux: { flavour: 'foreign', path: state.text('kernel'), digest: snapshot.manifest.digests.kernel ?? '' },
       close: () => snapshot.close(),

@@ -16,6 +16,8 @@ export interface WarmFacts {
   readonly digest: string
   /** What else of the host it was booted from. */
   readonly files: readonly string[]
+  /** Of the modules that its kernel loads. */
+  readonly modules?: string | undefined
   /** With its root mounted and these files of it read: where the image is, and their names. */
   readonly root?: readonly string[]
   /** This host since its boot, and its KVM. */
@@ -26,7 +28,7 @@ export interface WarmFacts {
  * Undefined where a guest cannot go on from a boot that was another's: a card on a tap of the user's own would keep
  * that one's address.
  */
-export function warmKey({ spec, digest, files, root, host }: WarmFacts): string | undefined {
+export function warmKey({ spec, digest, files, modules, root, host }: WarmFacts): string | undefined {
   const { cold, trace, disks = [], network, volumes = [], memoryBytes, cpus, append } = spec
   if (cold || trace || network?.kind === 'tap') return undefined
   const facts = {
@@ -36,6 +38,7 @@ export function warmKey({ spec, digest, files, root, host }: WarmFacts): string 
     cpus,
     append,
     digest,
+    modules,
     root,
     network: network?.kind === 'network',
     volumes: volumes.length,

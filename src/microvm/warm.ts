@@ -18,6 +18,10 @@ const BLOCK = 512
 /** Marks of those that were asked for once, so many of them. */
 const SEEN = '.seen'
 const SEEN_MAX = 64
+/** Marks of those from which a guest did not go on in time, and has not since. */
+const LATE = '.late'
+/** A host that is busy for so long is not; what starts at the same time is late at the same time. */
+const LATE_MS = 10 * 60_000
 
 export interface WarmStart {
   /** The snapshot to go on from, checked. */
@@ -26,6 +30,10 @@ export interface WarmStart {
   seenBefore(): boolean
   /** It turned out to be of no use. */
   discard(reason: string): void
+  /** A guest did not answer in time: the host may be busy, so that it is discarded only if that goes on. */
+  late(reason: string): void
+  /** One did. */
+  inTime(): void
   /**
    * Of a guest whose agent waits, nobody connected to it.
    * @param onContinued the guest runs again; what was saved is written beside its work
@@ -38,7 +46,10 @@ export function warmStart(key: string, log: (line: string) => void, root = join(
   const discard = (reason: string) => {
     log(`the guest boots anew: ${reason}`)
     attempt(() => removeSnapshot(directory))
+    inTime()
   }
+  const lateMark = `${directory}${LATE}`
+  const inTime = () => attempt(() => rmSync(lateMark, { force: true }))
   return {
     async find() {
       if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return undefined
@@ -52,6 +63,13 @@ export function warmStart(key: string, log: (line: string) => void, root = join(
       }
     },
     discard,
+    late(reason) {
+      const since = statSync(lateMark, { throwIfNoEntry: false })?.mtimeMs
+      if (since !== undefined && Date.now() - since > LATE_MS) return discard(reason)
+      log(`the guest boots: ${reason}`)
+      if (since === undefined) attempt(() => writeFileSync(lateMark, '', { mode: 0o600 }))
+    },
+    inTime,
     seenBefore() {
       const mark = `${directory}${SEEN}`
       if (existsSync(mark)) return true

@@ -30,6 +30,7 @@ export interface TapConnection extends Connection {
   readonly bootArgument: string
   /** The same, for a guest that runs already. */
   readonly settings: { readonly address: string; readonly netmask: string; readonly gateway: string }
+  readonly nat: boolean
 }
 
 export interface NamespaceConnection extends Connection {
@@ -47,7 +48,7 @@ export function connectVm(network: string, instance: string, _directory?: string
   const subnet = parseCidr(record.subnet)!
   const settings = { address: lease.address, netmask: netmask(subnet), gateway: record.gateway }
   const bootArgument = `ip=${settings.address}::${settings.gateway}:${settings.netmask}:${instance}:eth0:off`
-  return { ...connection, tap: lease.interface, bootArgument, settings }
+  return { ...connection, tap: lease.interface, bootArgument, settings, nat: record.nat }
 }
 
 /** @throws UsageError for no such network, HostError where the host refuses */

@@ -70,11 +70,16 @@ export function openWorkshop(target: string): Workshop {
   }
 }
 
-/** Removes what makers and removers that died left in a directory of snapshots. @returns the names */
-export const sweepSnapshots = (parent: string): string[] =>
+/** What makers and removers that died left in a directory of snapshots. @returns the names */
+export const unfinishedSnapshots = (parent: string): string[] => unfinishedIn(parent, () => {})
+
+/** Removes it. @returns the names */
+export const sweepSnapshots = (parent: string): string[] => unfinishedIn(parent, remove)
+
+const unfinishedIn = (parent: string, work: (directory: string) => void): string[] =>
   namesIn(parent).filter((name) => {
     try {
-      return UNFINISHED.test(name) && removeUnlocked(join(parent, name))
+      return UNFINISHED.test(name) && ifUnlocked(join(parent, name), work)
     } catch {
       // Not ours to remove.
       return false
@@ -85,7 +90,7 @@ export const sweepSnapshots = (parent: string): string[] =>
 export function removeDirectory(target: string): void {
   const doomed = unfinishedName(target, 'gone')
   renameSync(target, doomed)
-  removeUnlocked(doomed)
+  ifUnlocked(doomed, remove)
 }
 
 /** Until it is locked, a sweep may take it for a dead maker's: then another one is made. */
@@ -101,13 +106,15 @@ function lockedDirectory(target: string): { directory: string; fd: number } {
   }
 }
 
-/** @returns whether nobody was at work in it, so that it is gone */
-function removeUnlocked(directory: string): boolean {
+const remove = (directory: string) => rmSync(directory, { recursive: true, force: true })
+
+/** @returns whether nobody is at work in it */
+function ifUnlocked(directory: string, work: (directory: string) => void): boolean {
   const fd = openDirectory(directory)
   if (fd === undefined) return false
   try {
     if (!tryLock(fd)) return false
-    rmSync(directory, { recursive: true, force: true })
+    work(directory)
     return true
   } finally {
     closeSync(fd)

@@ -81,6 +81,8 @@ export async function snapshotUnikernel(
   } finally {
     release?.()
     opened?.close()
+    // It was held running; what failed after that is no reason for it to go on.
+    if (subject.paused() && !machine.isPaused()) await machine.pause()
   }
 }
 

@@ -265,7 +265,8 @@ export function createUnikernel(spec: RunSpec, options: UnikernelOptions): Insta
       const ended = Promise.race([result, machine.ended])
       const devices = devicesOf(streams, attached)
       const subject = { spec, machine, ram, attached, devices, streams: guest, paused: () => paused, ended }
-      const taken = snapshotUnikernel(subject, order, calledOff.signal)
+      const takeBack = group?.makeRoom(spec.memoryBytes)
+      const taken = snapshotUnikernel(subject, order, calledOff.signal).finally(takeBack)
       saving = taken.catch(() => {})
       return await taken
     },

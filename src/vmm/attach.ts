@@ -43,6 +43,8 @@ export interface NetworkPlace {
   readonly mac: Uint8Array
   /** Dotted. */
   readonly address: { readonly address: string; readonly netmask: string; readonly gateway: string }
+  /** There is a way out of it. */
+  readonly nat?: boolean
 }
 
 export interface AttachContext {

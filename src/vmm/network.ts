@@ -35,6 +35,7 @@ async function namedNetwork(
     return attached(device, tap, {
       mac: connection.mac,
       address: connection.settings,
+      nat: connection.nat,
       commandLine: connection.bootArgument,
       describe: () => connection.describe(),
       close: () => connection.release(),
@@ -48,15 +49,16 @@ async function namedNetwork(
 interface Rest {
   readonly mac: string
   readonly address?: NetworkPlace['address'] | undefined
+  readonly nat?: boolean
   readonly commandLine: string
   describe(): Readonly<Record<string, unknown>>
   close(): void
 }
 
-function attached(device: VirtioNet, tap: Tap, { mac, address, commandLine, describe, close }: Rest): Attached {
+function attached(device: VirtioNet, tap: Tap, { mac, address, nat = false, commandLine, describe, close }: Rest): Attached {
   return {
     devices: [device],
-    ...(address && { network: { mac: bytesOf(mac), address } }),
+    ...(address && { network: { mac: bytesOf(mac), address, nat } }),
     commandLine,
     threads: 0,
     describe: () => ({

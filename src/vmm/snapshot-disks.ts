@@ -13,6 +13,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs'
+import { blockDeviceSize } from '../../kvm-bindings/disk-file.ts'
 import { nextData, nextHole } from '../../kvm-bindings/sparse-file.ts'
 import type { Disk } from '../backends/disk/disk.ts'
 import { HostError, pathFault } from '../errors.ts'
@@ -26,11 +27,6 @@ const HOLE_BYTES = 4096
 const DISKS_MAX = 64
 const ZEROS = Buffer.alloc(HOLE_BYTES)
 
-/** It stays where it is: nothing of it is copied. */
-export interface ReadOnlyDisk {
-  readonly spec: DiskSpec & { readonly readOnly: true }
-}
-
 export interface DiskContents {
   readonly name: string
   /** While the guest stands still. */
@@ -38,19 +34,18 @@ export interface DiskContents {
 }
 
 /** What has to be copied, and what a restore must know of all of them. */
-export function disksToSave(disks: readonly (AttachedDisk | ReadOnlyDisk)[]): {
+export function disksToSave(disks: readonly AttachedDisk[]): {
   files: readonly DiskContents[]
   saved: Json
 } {
   const files: DiskContents[] = []
-  const saved = disks.map((attached, index): Json => {
-    const { spec } = attached
-    if (spec.readOnly || !('disk' in attached)) return { path: spec.path, ...identityOf(spec.path) }
+  const saved = disks.map(({ spec, disk }, index): Json => {
+    if (spec.readOnly) return { ...identity(spec.path) }
     const name = `disk-${index}`
     const raw = spec.copyOnWrite !== true && spec.base === undefined
     files.push({
       name,
-      write: (path) => (raw ? copyFile(spec.path, attached.disk.bytes, path) : copyDisk(attached.disk, path)),
+      write: (path) => (raw ? copyFile(spec.path, disk.bytes, path) : copyDisk(disk, path)),
     })
     return { file: name }
   })
@@ -69,10 +64,11 @@ export function disksToRestore(
   const disks = specs.map((spec, index) => {
     const record = new SavedFields(`disk ${index}`, records[index])
     const name = record.optional('file')
-    if (name === undefined) {
+    if (name === undefined && spec.readOnly) {
       checkUnchanged(spec, record)
       return spec
     }
+    // One that can be written is never the original's.
     if (typeof name !== 'string') throw damaged()
     const { path } = file(name)
     ownFiles.push(path)
@@ -84,25 +80,36 @@ export function disksToRestore(
 
 const damaged = () => new HostError('Cannot restore the disks: the snapshot does not say what they were.')
 
-function identityOf(path: string): { bytes: number; modifiedMs: number } {
-  const { size, mtimeMs } = statSync(path)
-  return { bytes: size, modifiedMs: Math.floor(mtimeMs) }
+/** A file by its time of change as well; a block device has none that says anything. */
+interface Identity {
+  readonly bytes: number
+  /** `file`, or the device's number. */
+  readonly of: string
+  readonly modified: string
 }
 
 function checkUnchanged({ path }: DiskSpec, record: SavedFields): void {
   const now = identity(path)
   const same =
     now.bytes === record.integer('bytes', Number.MAX_SAFE_INTEGER) &&
-    now.modifiedMs === record.integer('modifiedMs', Number.MAX_SAFE_INTEGER)
+    now.of === record.text('of') &&
+    now.modified === record.text('modified')
   if (same) return
   throw new HostError(`Cannot go on with the disk ${path}: it has changed since the snapshot was taken.`, {
     hint: 'A read-only disk is not kept in a snapshot: put the file back as it was.',
   })
 }
 
-function identity(path: string) {
+function identity(path: string): Identity {
   try {
-    return identityOf(path)
+    const status = statSync(path, { bigint: true })
+    if (!status.isBlockDevice()) return { bytes: Number(status.size), of: 'file', modified: `${status.mtimeNs}` }
+    const fd = openSync(path, constants.O_RDONLY)
+    try {
+      return { bytes: blockDeviceSize(fd), of: `device ${status.rdev}`, modified: '' }
+    } finally {
+      closeSync(fd)
+    }
   } catch (cause) {
     throw new HostError(`Cannot go on with the disk ${path}: ${pathFault(cause)}.`, { cause })
   }
@@ -122,7 +129,7 @@ async function copyFile(from: string, size: number, to: string): Promise<void> {
         const end = Math.min(nextHole(source, at) ?? size, size)
         while (at < end) {
           const count = readSync(source, copy.buffer, 0, Math.min(COPY_BYTES, end - at), at)
-          if (count === 0) return
+          if (count === 0) throw new HostError(`Cannot copy the disk ${from} into the snapshot: it became shorter.`)
           copy.write(count, at)
           at += count
         }
@@ -162,12 +169,16 @@ async function writing(path: string, bytes: number, work: (copy: Copy) => void |
         for (let from = 0; from < count; from += HOLE_BYTES) {
           const start = from
           while (from < count && !isHole(buffer, from, count)) from += HOLE_BYTES
-          if (from > start) writeSync(fd, buffer, start, Math.min(from, count) - start, at + start)
+          if (from > start) writeAll(fd, buffer.subarray(start, Math.min(from, count)), at + start)
         }
       },
     })
     fdatasyncSync(fd)
   })
+}
+
+function writeAll(fd: number, bytes: Buffer, at: number): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, at + done)
 }
 
 function isHole(buffer: Buffer, from: number, end: number): boolean {

@@ -38,6 +38,11 @@ export interface VmmCgroup {
   readonly joined: JoinedCgroup | undefined
   /** For the details of `inspect`. */
   describe(): Record<string, unknown>
+  /**
+   * More memory for a while, where the host lets it have more: what a guest writes while its memory is set aside for a
+   * snapshot is there twice. @returns what takes it back
+   */
+  makeRoom(bytes: number): () => void
   /** Leaves it for good. */
   remove(): void
 }
@@ -99,11 +104,31 @@ export function joinVmmCgroup(facts: VmmFacts, detached: boolean, log: (line: st
         controlGroups: { path: cgroup.path, directories: cgroup.directories(), limits: cgroup.limits(), refused },
       }
     },
+    makeRoom: (bytes) => (joined ? makeRoom(joined.cgroup, bytes) : () => {}),
     remove() {
       clearTimeout(timer)
       joined?.leave()
       joined = undefined
     },
+  }
+}
+
+function makeRoom(cgroup: Cgroup, bytes: number): () => void {
+  const { memoryBytes: limit } = cgroup.limits()
+  if (limit === undefined || !attempt(() => cgroup.setMemoryLimit(limit + bytes))) return () => {}
+  return () => {
+    // A limit below what it needs would end it.
+    if ((cgroup.memoryUse() ?? 0) < limit) attempt(() => cgroup.setMemoryLimit(limit))
+  }
+}
+
+/** @returns whether the host did it */
+function attempt(work: () => void): boolean {
+  try {
+    work()
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { pack } from '../../src/archive/pack.ts'
+import { rootName } from '../../src/archive/tar-format.ts'
 import { headerBlocks } from '../../src/archive/tar-write.ts'
 import { unpack } from '../../src/archive/unpack.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
@@ -64,7 +65,7 @@ test('any tree goes from copy-out to the host, and from the host to copy-in, as 
       makeTree(Buffer.from(join(place, 'source')), node)
       const out = tool(['copy-out', join(place, 'source')])
       if (out.status !== 0 || out.stderr !== '') throw new Error(`copy-out: ${out.status} ${out.stderr}`)
-      await unpack(slices(out.stdout, slice), join(place, 'host'))
+      await unpack(slices(out.stdout, slice), join(place, 'host'), 'source')
       const back = tool(['copy-in', join(place, 'again')], await packed(join(place, 'host')))
       if (back.status !== 0 || back.stderr !== '') throw new Error(`copy-in: ${back.status} ${back.stderr}`)
       const expected = describeTree(join(place, 'source'))
@@ -87,7 +88,7 @@ test('any file goes both ways under any name, and takes the place of one that is
         const { stdout, status } = tool(['copy-out', `${place}/.`])
         if (status !== 0) throw new Error(`copy-out: ${status}`)
         mkdirSync(join(place, 'host'))
-        await unpack(slices(stdout, 4096), join(place, 'host'))
+        await unpack(slices(stdout, 4096), join(place, 'host'), '.')
         const copies = describeTree(join(place, 'host'))
         t.deepEqual(copies[`/${name}`], describeTree(place)[`/${name}`])
       }),
@@ -97,11 +98,11 @@ test('any file goes both ways under any name, and takes the place of one that is
 })
 
 for (const [where, apply] of [
-  ['copy-in', async (bytes: Buffer, path: string) => tool(['copy-in', path], bytes).status === 0],
+  ['copy-in', async (bytes: Buffer, path: string, _root?: string) => tool(['copy-in', path], bytes).status === 0],
   [
     'the host',
-    (bytes: Buffer, path: string) =>
-      unpack(slices(bytes, 1000), path).then(
+    (bytes: Buffer, path: string, root = '.') =>
+      unpack(slices(bytes, 1000), path, root).then(
         () => true,
         (error: Error) => {
           if (!error.message.startsWith('Cannot copy')) throw error
@@ -177,8 +178,16 @@ for (const [where, apply] of [
   test(`${where}: what becomes the target may have nothing beside its first entry`, async (t) => {
     const { place } = setUp(t)
     const parts = [header({ type: '5', name: 'a/' }), file('a/f', 'x'), file('b', 'y'), Buffer.alloc(1024)]
-    t.false(await apply(Buffer.concat(parts), join(place, 'new')))
+    t.false(await apply(Buffer.concat(parts), join(place, 'new'), 'a'))
     t.deepEqual(Object.keys(describeTree(join(place, 'new'))), ['', '/f'])
+  })
+
+  test(`${where}: what is no regular file and no directory keeps its place`, async (t) => {
+    const { place } = setUp(t)
+    const pipe = join(place, 'pipe')
+    t.is(spawnSync('mkfifo', [pipe]).status, 0)
+    t.false(await apply(Buffer.concat([file('f', 'x'), Buffer.alloc(1024)]), pipe, 'f'))
+    t.true(lstatSync(pipe).isFIFO())
   })
 
   test(`${where}: a damaged archive makes nothing outside its target, and ends in one of our errors`, async (t) => {
@@ -203,7 +212,7 @@ for (const [where, apply] of [
           if (mend) for (let at = 0; at + 512 <= bytes.length; at += 512) mendSum(bytes.subarray(at, at + 512))
           const place = join(base, String(count++))
           mkdirSync(place)
-          const ended = await apply(bytes.subarray(0, length), join(place, 'target'))
+          const ended = await apply(bytes.subarray(0, length), join(place, 'target'), 'source')
           t.true(typeof ended === 'boolean')
           t.true(Object.keys(describeTree(place)).every((name) => name === '' || name.startsWith('/target')))
           rmSync(place, { recursive: true })
@@ -213,6 +222,43 @@ for (const [where, apply] of [
     )
   })
 }
+
+test('the host: into a directory comes what was asked for, and nothing under another name', async (t) => {
+  for (const [asked, sent] of [
+    ['log', file('.bashrc', 'x')],
+    ['log', file('logs', 'x')],
+    ['log', Buffer.concat([file('log', 'x'), header({ type: '5', name: '.ssh/' })])],
+    ['log', Buffer.concat([file('log', 'x'), header({ type: '1', name: 'log', link: '.profile' })])],
+  ] as const) {
+    const home = temporaryDirectory(t)
+    writeFileSync(join(home, '.profile'), 'as it was')
+    await t.throwsAsync(unpack(slices(Buffer.concat([sent, Buffer.alloc(1024)]), 1000), home, asked), {
+      message: /it would lie outside/,
+    })
+    t.deepEqual(readdirSync(home).filter((name) => name !== 'log'), ['.profile'])
+  }
+})
+
+test('the host: an archive that is left out, or says one directory, without end takes no memory', async (t) => {
+  const home = temporaryDirectory(t)
+  async function* many() {
+    for (let count = 0; count < 200; count++) yield header({ type: '3', name: `d/${count}` })
+    for (let count = 0; count < 200; count++) yield header({ type: '5', name: 'd/', mode: 0o700 })
+    yield Buffer.alloc(1024)
+  }
+  const { leftOut } = await unpack(many(), home, 'd')
+  t.is(leftOut.length, 9)
+  t.is(leftOut.at(-1), '192 more')
+})
+
+test('what an archive calls a path is the same on both sides', (t) => {
+  const place = temporaryDirectory(t)
+  mkdirSync(join(place, 'a'))
+  for (const path of ['a', 'a/', 'a//', 'a/.', 'a/..', '/', '.', `${place}/a`, `${place}/a/..`]) {
+    const { stdout } = spawnSync(TOOL, ['copy-out', path], { cwd: place, maxBuffer: 1024 })
+    t.is(stdout.toString('latin1', 0, 100).replace(/\/?\0.*$/, ''), rootName(path), path)
+  }
+})
 
 function mendSum(block: Buffer): void {
   if (block.toString('latin1', 257, 262) !== 'ustar') return
@@ -235,7 +281,7 @@ test('GNU tar reads what we write, and we read what it writes', async (t) => {
     mkdirSync(join(base, format, 'in'), { recursive: true })
     mkdirSync(join(base, format, 'host'))
     t.is(tool(['copy-in', join(base, format, 'in')], stdout).status, 0)
-    await unpack(slices(stdout, 10_000), join(base, format, 'host'))
+    await unpack(slices(stdout, 10_000), join(base, format, 'host'), 'source')
     if (format !== 'ustar') {
       t.deepEqual(describeTree(join(base, format, 'in/source')), expected, format)
       t.deepEqual(describeTree(join(base, format, 'host/source')), expected, format)

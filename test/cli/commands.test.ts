@@ -25,7 +25,10 @@ test('--version, -v and version print the version of package.json and nothing el
 })
 
 test('what a command finds beside its code is in the package', (t) => {
-  const found = Object.entries(paths).flatMap(([name, path]) => (name.endsWith('Path') ? [path as string] : []))
+  // Linux is none of them: each host builds the flavour that it needs.
+  const found = Object.entries(paths).flatMap(([name, path]) =>
+    name.endsWith('Path') && typeof path === 'string' ? [path] : [],
+  )
   t.true(found.length >= 3)
   t.deepEqual(
     found.filter((path) => !files.some((file) => path === join(packageRoot, file))),

@@ -49,7 +49,7 @@ for (const shell of SHELLS) {
   shellTest(`${shell} completes options, and their values after a blank and after =`, shell, async (t) => {
     const words = asking(setting(t))
     t.deepEqual(await words('cloister run --log-'), ['--log-format', '--log-level', '--log-size'])
-    t.deepEqual(await words('cloister run --isolation '), ['container', 'unikernel'])
+    t.deepEqual(await words('cloister run --isolation '), ['container', 'microvm', 'unikernel'])
     t.deepEqual(
       (await words('cloister run --isolation=u')).map((word) => word.replace('--isolation=', '')),
       ['unikernel'],

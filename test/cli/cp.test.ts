@@ -1,6 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { printable, printableJson } from '../../src/archive/printable.ts'
 import { parsePlace } from '../../src/cli/commands/cp.ts'
 import { parseUser } from '../../src/cli/parse-user.ts'
 import { UsageError } from '../../src/errors.ts'
@@ -29,6 +30,14 @@ test('a copy that leads from instance to instance, or from host to host, is refu
     t.is(status, 125)
     t.regex(stderr, words)
   }
+})
+
+test('text from inside moves no cursor and turns no line, and as JSON it is the same value', (t) => {
+  const hostile = 'a\u001b[2J\u009b31m\u007f\u202eb\u2066é'
+  t.is(printable(hostile), 'a?[2J?31m??b?é')
+  const json = printableJson([{ command: hostile }])
+  t.is(json.split('\n').map(printable).join('\n'), json)
+  t.deepEqual(JSON.parse(json), [{ command: hostile }])
 })
 
 test('a user is one number or two, and the group has the number of the user unless said', (t) => {

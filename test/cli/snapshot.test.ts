@@ -1,5 +1,5 @@
 /** `cloister snapshot` and `cloister clone` as a user has them. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 
@@ -205,6 +205,106 @@ kvmTestSerial('fifty clones at once all run, and leave nothing behind', async (t
   t.is((await cloister(['rm', '-f', 'web', ...names], { hangMs: 180_000 })).status, 0)
   await cloister(['snapshot', 'rm', 'ready'])
   t.deepEqual(await leftoversOf(cloister.root, ['web', ...names]), [])
+})
+
+kvmTestSerial('of several clones none is started when one of their names is taken', async (t) => {
+  const cloister = detachedCommandLine(t)
+  await start(t, cloister)
+  await cloister(['snapshot', 'create', 'web', 'ready'])
+  await cloister(['clone', 'ready', '--name', 'w-2'])
+  for (const source of ['ready', 'web']) {
+    const { status, stdout, stderr } = await cloister(['clone', source, '--name', 'w', '--count', '3'])
+    t.deepEqual({ status, stdout }, { status: 125, stdout: '' })
+    t.regex(stderr, /^cloister: Cannot name the instance "w-2": the name is taken\.\n/)
+  }
+  t.is((await cloister(['clone', 'ready', '--name', 'n'.repeat(63), '--count', '12'])).status, 125)
+  t.deepEqual(await namesOf(cloister), ['web', 'w-2'])
+})
+
+kvmTestSerial('two that save one instance at the same time each get a name of their own', async (t) => {
+  const cloister = detachedCommandLine(t)
+  await start(t, cloister)
+  const taken = await Promise.all([1, 2, 3].map(() => cloister(['snapshot', 'create', 'web'])))
+  t.deepEqual(
+    taken.map(({ status, stderr }) => ({ status, stderr })),
+    Array(3).fill({ status: 0, stderr: '' }),
+  )
+  t.deepEqual(taken.map(({ stdout }) => stdout).sort(), ['web-1\n', 'web-2\n', 'web-3\n'])
+})
+
+kvmTestSerial('a clone says where it comes from', async (t) => {
+  const cloister = detachedCommandLine(t)
+  await start(t, cloister)
+  t.notRegex((await cloister(['ps'])).stdout, /FROM/)
+  await cloister(['snapshot', 'create', 'web', 'ready'])
+  await cloister(['clone', 'ready', '--name', 'one'])
+  await cloister(['clone', 'web', '--name', 'two'])
+  const origins = JSON.parse((await cloister(['ps', '--json'])).stdout) as { name: string; from?: string }[]
+  t.deepEqual(Object.fromEntries(origins.map(({ name, from }) => [name, from])), {
+    web: undefined,
+    one: 'ready',
+    two: 'web',
+  })
+  const table = lines((await cloister(['ps'])).stdout)
+  t.regex(table[0]!, /^NAME +ISOLATION +STATUS +CREATED +FROM +COMMAND$/)
+  t.regex(table[1]!, /^web +unikernel +running +\d+ s ago +- +\S/)
+  t.regex(table[2]!, /^one +unikernel +running +\d+ s ago +ready +\S/)
+})
+
+kvmTestSerial('a clone of one with a terminal has a terminal', async (t) => {
+  const cloister = detachedCommandLine(t)
+  await start(t, cloister, HOST, '-i', '-t')
+  await cloister(['snapshot', 'create', 'web', 'ready'])
+  await cloister(['clone', 'ready', '--name', 'copy'])
+  const attached = cloister.start(['attach', 'copy'], { keepInput: true })
+  attached.child.stdin!.write('hello\n')
+  await until(async () => (await cloister(['logs', 'copy'])).stdout.includes('hello from copy'))
+  // The terminal's own echo, and its line ends.
+  t.is((await cloister(['logs', 'copy'])).stdout, 'hello\r\nhello from copy\r\n')
+  await cloister(['kill', 'copy'])
+  await attached.result
+})
+
+kvmTestSerial('an instance that is ended while it is saved ends at once, and the command says so', async (t) => {
+  const cloister = detachedCommandLine(t)
+  await start(t, cloister)
+  const saving = cloister(['snapshot', 'create', 'web', 'ready'])
+  const ended = await cloister(['rm', '-f', 'web'])
+  t.is(ended.status, 0)
+  const { status, stdout, stderr } = await saving
+  if (status === 0) t.is(stdout, 'ready\n')
+  else t.regex(stderr, /^cloister: Cannot take (a|the) snapshot .*: .*(ended|called off|none of that name).*\n/)
+  t.deepEqual(readdirSync(places(cloister)), status === 0 ? ['ready'] : [])
+})
+
+test('what is no snapshot is listed as such, and does not keep the others from being listed', async (t) => {
+  const cloister = commandLine(t)
+  await cloister(['snapshot', 'ls'])
+  writeFileSync(join(places(cloister), 'stray'), '')
+  symlinkSync('/nowhere', join(places(cloister), 'astray'))
+  const { status, stdout } = await cloister(['snapshot', 'ls'])
+  t.is(status, 0)
+  t.regex(stdout, /^astray +- .*damaged/m)
+  t.regex(stdout, /^stray +- .*damaged/m)
+})
+
+test('the doctor names what a crash left of a snapshot, and removes it', async (t) => {
+  const cloister = commandLine(t)
+  await cloister(['snapshot', 'ls'])
+  const half = join(places(cloister), '.ready.new-0123456789ab')
+  // That number is nobody's: the kernel has none beyond 2^22.
+  const thrown = join(places(cloister), '.throw-away/99999999-1')
+  for (const path of [half, thrown]) mkdirSync(path, { recursive: true })
+  const leftovers = async (...words: string[]) => {
+    const { findings } = JSON.parse((await cloister(['doctor', '--json', ...words])).stdout) as {
+      findings: { id: string; detail: string }[]
+    }
+    return findings.find(({ id }) => id === 'leftovers')!.detail
+  }
+  t.is(await leftovers(), `unfinished snapshot ${half}; unfinished snapshot ${thrown}`)
+  t.true(existsSync(half))
+  t.is(await leftovers('--fix'), `cleaned: unfinished snapshot ${half}; unfinished snapshot ${thrown}`)
+  t.false(existsSync(half) || existsSync(thrown))
 })
 
 containerTest('a container has no snapshots, and says what has', async (t) => {

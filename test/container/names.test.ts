@@ -1,5 +1,5 @@
 import test from 'ava'
-import { resolvers } from '../../src/container/names.ts'
+import { resolvers } from '../../src/network/resolvers.ts'
 
 test('of name servers those count that another network namespace can reach by IPv4', (t) => {
   const stub = 'nameserver 127.0.0.53\noptions edns0\nsearch example.org\n'

@@ -15,7 +15,7 @@ import { linuxRoot } from './linux-root.ts'
 import { makeTap } from './taps.ts'
 
 const ECHO_VSOCK_PORT = 5000
-const HANG_MS = 10 * 60_000
+const HANG_MS = 12 * 60_000
 
 export type ExercisedDevice = 'disk' | 'net' | 'vsock' | 'balloon' | 'rng'
 

@@ -9,13 +9,13 @@ import { kvmBackend } from '../../src/host/kvm-backend.ts'
 import { packageRoot } from '../../src/paths.ts'
 import { temporaryDirectory } from './containers.ts'
 import { kvmTestSerial } from './kvm.ts'
-import { buildModules, findStockKernel } from './stock-kernel.ts'
+import { buildModules, findStockKernel, LAB_OPTIONS } from './stock-kernel.ts'
 
 /** Guest kernel mode is emulated: everything that Linux does takes long, and a little of it has to do. */
 export const kernelModeEmulated = kvmBackend()?.hardware === false
 
 export interface MicrovmKernel {
-  /** Options of `run`: none for the kernel that it takes by itself. @param directory empty, of the caller's own */
+  /** Options of `run`: hardly any for the kernel that it takes by itself. @param directory empty, of the caller's own */
   optionsIn(directory: string): readonly string[]
   /** The same, for one test. */
   options(t: ExecutionContext): readonly string[]
@@ -32,13 +32,16 @@ function ownKernel(): MicrovmKernel | string {
   if (!existsSync(join(packageRoot, 'guest-kernel/build/linux', flavour, 'vmlinux'))) {
     return `no Linux kernel is built: sh guest-kernel/linux/build.sh ${flavour}`
   }
-  return { options: () => [], optionsIn: () => [] }
+  return { options: () => LAB_OPTIONS, optionsIn: () => LAB_OPTIONS }
 }
 
 export function stockKernel(): MicrovmKernel | string {
   const found = findStockKernel()
   if (typeof found === 'string') return found
-  const optionsIn = (directory: string) => ['--kernel', found.vmlinuz, '--initrd', buildModules(directory, found)]
+  const optionsIn = (directory: string) => [
+    ...['--kernel', found.vmlinuz, '--initrd', buildModules(directory, found)],
+    ...LAB_OPTIONS,
+  ]
   return { optionsIn, options: (t) => optionsIn(temporaryDirectory(t)) }
 }
 

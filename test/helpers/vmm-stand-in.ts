@@ -1,7 +1,9 @@
 /**
- * A process in the control group of a VMM: `node vmm-stand-in.js DIRECTORY NAME stay|hog|leave [detached|foreground]`.
- * `hog` takes all memory that it gets, `leave` goes out of the group again and says what is left of it.
+ * A process in the control group of a VMM: `node vmm-stand-in.js DIRECTORY NAME stay|hog|room|leave [detached|foreground]`.
+ * `hog` takes all memory that it gets, `room` more than its limit where that is lifted for a while, `leave` goes out of the
+ * group again and says what is left of it.
  */
+import { allocateRam } from '../../src/memory/ram.ts'
 import { joinVmmCgroup } from '../../src/vmm/vmm-cgroup.ts'
 
 const [directory = '', name = '', what = '', how = 'detached'] = process.argv.slice(2)
@@ -11,6 +13,17 @@ const say = () => process.stdout.write(`${JSON.stringify({ limits: group.joined?
 say()
 if (what === 'leave') {
   group.remove()
+} else if (what === 'room') {
+  const takeBack = group.makeRoom(facts.memoryBytes * 8)
+  say()
+  const ram = allocateRam(facts.memoryBytes * 8)
+  ram.memory.bytes(0, facts.memoryBytes * 8).fill(1)
+  // It would end this process.
+  takeBack()
+  say()
+  ram.close()
+  takeBack()
+  say()
 } else if (what === 'hog') {
   const hoard: Buffer[] = []
   for (;;) hoard.push(Buffer.alloc(2 ** 20, 1))

@@ -103,6 +103,20 @@ test('what is asked for arrives as it is, and its streams go both ways to their 
   t.is(fake.abandoned(), 0)
 })
 
+test('whoever wants no more of one stream gets the other, and the end', async (t) => {
+  const fake = fakeSession()
+  const { client } = await served(t, () => fake.session)
+  const remote = await execThrough(await client(), SPEC)
+  fake.stdout.write(Buffer.alloc(FRAME_MAX))
+  await once(remote.stdout, 'readable')
+  remote.stdout.destroy()
+  fake.stdout.write(Buffer.alloc(16 * FRAME_MAX))
+  fake.stderr.write('why')
+  fake.end({ exitCode: 3 })
+  t.is(await textOf(remote.stderr), 'why')
+  t.deepEqual(await remote.result, { exitCode: 3 })
+})
+
 test('input that the program does not read waits with whoever writes it, and a signal passes it by', async (t) => {
   let taken = 0
   let read = () => {}

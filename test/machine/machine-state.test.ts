@@ -57,6 +57,25 @@ async function saved(t: ExecutionContext) {
   }
 }
 
+kvmTestSerial(
+  'one that was stopped while it stood still has ended: it is not paused, and there is nothing to save',
+  async (t) => {
+    const { machine } = await bootStorm()
+    try {
+      machine.start()
+      await machine.pause()
+      t.true(machine.isPaused())
+      machine.stop()
+      t.false(machine.isPaused())
+      await t.throwsAsync(machine.save(), { instanceOf: BugError })
+      t.notThrows(() => machine.resume())
+    } finally {
+      await machine.close()
+    }
+    t.notThrows(() => machine.resume())
+  },
+)
+
 kvmTestSerial('a machine of three busy vCPUs goes on in another one, from where it was', async (t) => {
   const { state, bytes, steps: before } = await saved(t)
   const { machine, output, steps, moved, memory } = await bootStorm({

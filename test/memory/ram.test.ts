@@ -1,4 +1,5 @@
 /** Memory of its own and memory of an image: what each promises to whoever saves it, shares it or gives it back. */
+import { execFileSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +8,7 @@ import { createReclaimer } from '../../src/backends/memory-reclaimer.ts'
 import { BugError } from '../../src/errors.ts'
 import { type MemoryImage, overlay, readImage } from '../../src/memory/memory-image.ts'
 import { MIB, PAGE_SIZE } from '../../src/memory/memory-map.ts'
-import { allocateRam, type Ram } from '../../src/memory/ram.ts'
+import { allocateRam, type Ram, type RamRegion } from '../../src/memory/ram.ts'
 
 const SIZE = 8 * MIB
 
@@ -174,4 +175,86 @@ test.serial('files of an image stay open as long as a memory of it lives', (t) =
   t.is(users, 1, 'who has it set aside reads from them')
   frozen.thaw()
   t.is(users, 0)
+})
+
+test.serial(
+  'small pieces are copied, and one that is given back is the same to the guest and to a snapshot of it',
+  (t) => {
+    const image = imageOf(t)
+    const { fd } = image.pieces[0]!
+    const zeros: MemoryImage = { size: SIZE, pieces: [{ offset: 0, length: SIZE, at: 0 }] }
+    const small = { ...overlay(zeros, [{ offset: 2 * PAGE_SIZE, length: PAGE_SIZE, fd: fd!, at: 0 }]), id: 'small' }
+    const ram = ramOf(t, SIZE, small)
+    const reclaimer = createReclaimer()
+    reclaimer.bind(ram)
+    t.is(ram.memory.readU32(2 * PAGE_SIZE), 0x01010101)
+    t.is(reclaimer.release(2 * PAGE_SIZE, PAGE_SIZE), PAGE_SIZE)
+    // Not looked at before: a page of zeros that was read counts as written.
+    const frozen = ram.freeze()
+    t.is(contentsOf(frozen.image()).readUInt32LE(2 * PAGE_SIZE), ram.memory.readU32(2 * PAGE_SIZE))
+    t.true(
+      frozen.since!.written.some(({ offset, length }) => offset <= 2 * PAGE_SIZE && offset + length > 2 * PAGE_SIZE),
+      'a diff to the image has to hold it',
+    )
+    frozen.thaw()
+  },
+)
+
+test.serial('memory that cannot be set aside whole is what it was, and can be later', (t) => {
+  const module = (name: string) => JSON.stringify(new URL(`../../${name}.js`, import.meta.url).href)
+  // The first region goes over the limit, the second is refused.
+  const child = `
+    import { execFileSync } from 'node:child_process'
+    import { readFileSync } from 'node:fs'
+    import { allocateRam } from ${module('src/memory/ram')}
+    import { readImage } from ${module('src/memory/memory-image')}
+    const GIB = 2 ** 30
+    const limit = (bytes) => execFileSync('prlimit', ['--pid', String(process.pid), '--data=' + bytes + ':'])
+    const held = Number(/VmData:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
+    const ram = allocateRam(4 * GIB)
+    ram.memory.writeU32(0, 1)
+    ram.memory.writeU32(4 * GIB, 2)
+    limit(held + GIB)
+    let refused
+    try {
+      ram.freeze()
+    } catch ({ code }) {
+      refused = code
+    }
+    limit('unlimited')
+    ram.memory.writeU32(0, ram.memory.readU32(0) + 10)
+    ram.memory.writeU32(4 * GIB, ram.memory.readU32(4 * GIB) + 10)
+    const frozen = ram.freeze()
+    const words = [0, 3 * GIB].map((offset) => {
+      const word = Buffer.alloc(4)
+      readImage(frozen.image(), offset, word)
+      return word.readUInt32LE()
+    })
+    console.log(JSON.stringify({ refused, words }))`
+  const said = execFileSync(process.execPath, ['--input-type=module', '-e', child], { encoding: 'utf8' })
+  t.deepEqual(JSON.parse(said), { refused: 'ENOMEM', words: [11, 12] })
+})
+
+test.serial('where nothing is in memory a byte takes a page, however the host hands out huge ones', (t) => {
+  const image = imageOf(t, SIZE)
+  const { fd } = image.pieces[0]!
+  const zeros: MemoryImage = { size: SIZE, pieces: [{ offset: 0, length: SIZE, at: 0 }] }
+  const [{ hva }] = ramOf(t, SIZE, overlay(zeros, [{ offset: 0, length: MIB, fd: fd!, at: 0 }])).regions as [RamRegion]
+  const maps = readFileSync('/proc/self/smaps', 'utf8')
+  const rest = maps.slice(maps.indexOf(`${(hva + BigInt(MIB)).toString(16)}-`))
+  t.regex(/VmFlags:(.*)/.exec(rest)![1]!, / nh /)
+})
+
+test('an image of very many pieces is put over another like any other', (t) => {
+  const pieces = Array.from({ length: 200_000 }, (_, page) => ({
+    offset: page * PAGE_SIZE,
+    length: PAGE_SIZE,
+    fd: 0,
+    at: 2 * page * PAGE_SIZE,
+  }))
+  const last = 200_000 * PAGE_SIZE
+  const image = { size: last + PAGE_SIZE, pieces: [...pieces, { offset: last, length: PAGE_SIZE, at: 0 }] }
+  const put = overlay(image, [{ offset: last, length: PAGE_SIZE, fd: 1, at: 0 }])
+  t.is(put.pieces.length, 200_001)
+  t.is(put.pieces.at(-1)?.fd, 1)
 })

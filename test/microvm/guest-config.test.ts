@@ -75,3 +75,20 @@ test('the first program is the one whose end is the instance’s', (t) => {
   })
   t.deepEqual(mainProcess({ ...SPEC, tty: true }, { cols: 9, rows: 8 }).tty, { cols: 9, rows: 8 })
 })
+
+test('a guest finds its own name in /etc, and on a network those of others', (t) => {
+  const address = { address: '10.77.0.2', netmask: '255.255.240.0', gateway: '10.77.0.1' }
+  const network = { mac: Uint8Array.of(2, 0, 0x0a, 77, 0xff, 1), address }
+  const files = (spec: Partial<RunSpec>, place?: typeof network) =>
+    (guestConfig({ ...SPEC, ...spec }, { root, network: place }, false).files ?? []).map(({ path, text }) => [path, text])
+  t.deepEqual(files({}), [['/etc/hostname', 'web\n']])
+  t.deepEqual(files({}, network), [
+    ['/etc/hostname', 'web\n'],
+    ['/etc/hosts', '127.0.0.1\tlocalhost\n10.77.0.2\tweb\n'],
+  ])
+  // What is in a directory of the host is not written by anybody who only starts.
+  const volume = (target: string) => ({ volumes: [{ source: '/srv', target, readOnly: false }] })
+  t.deepEqual(files(volume('/etc'), network), [])
+  t.deepEqual(files(volume('/etc/hosts'), network), [['/etc/hostname', 'web\n']])
+  t.is(files(volume('/etc/host'), network).length, 2)
+})

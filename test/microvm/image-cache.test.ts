@@ -57,8 +57,13 @@ test('what a maker left that died is removed after a while; one at work is left 
   const { put, directory, names, age } = cache(t)
   for (const name of ['a.1.abc.new', 'b.2.def.new']) writeFileSync(join(directory, name), 'half')
   age('a.1.abc.new', DAY)
+  for (const name of ['d.3.abc.new', 'e.4.def.new']) {
+    mkdirSync(join(directory, name))
+    writeFileSync(join(directory, name, 'part'), 'half')
+  }
+  age('d.3.abc.new', DAY)
   await put('c')
-  t.deepEqual(names(), ['b.2.def.new', 'c'])
+  t.deepEqual(names(), ['b.2.def.new', 'c', 'e.4.def.new'])
 })
 
 test('the directory is its owner’s alone, and what is no file in it is no hit', (t) => {

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { rootImage } from '../../src/microvm/root-image.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
@@ -177,4 +178,32 @@ test('a directory that is not there, or is taken away, is named', async (t) => {
   const missing = rootImage({ kind: 'rootfs', directory: join(base, 'gone') }, { directory: join(base, 'images') })
   await t.throwsAsync(missing, { message: /Cannot read .*gone.*: ENOENT/ })
   t.false(existsSync(join(base, 'images')) && readdirSync(join(base, 'images')).length > 0)
+})
+
+test('who does not want the image any more waits for nothing, and nothing of it stays', async (t) => {
+  const { directory, images } = tree(t)
+  const mkfs = join(images, '../slow')
+  writeFileSync(mkfs, '#!/bin/sh\necho half > "$3"\nexec sleep 600\n', { mode: 0o755 })
+  const abort = new AbortController()
+  const made = rootImage({ kind: 'program', hostPath: mkfs, path: '/slow' }, { directory: images, mkfs, signal: abort.signal })
+  while (!existsSync(images) || !readdirSync(images).some((name) => /\.erofs\./.test(name))) await sleep(5)
+  abort.abort()
+  await t.throwsAsync(made, { message: /^Cannot make a root image of .*SIGKILL/ })
+  t.deepEqual(readdirSync(images), [])
+  t.true(existsSync(directory))
+})
+
+test('another maker makes another image: guests that went on from a snapshot know where in it their files lie', async (t) => {
+  const { directory, images } = tree(t)
+  const makers = ['one', 'another'].map((name) => {
+    const path = join(images, `../${name}`)
+    writeFileSync(path, `#!/bin/sh\nshift 2\nfor path in "$@"; do case $path in *.new) echo ${name} > "$path";; esac; done\n`, {
+      mode: 0o755,
+    })
+    return path
+  })
+  const made = []
+  for (const mkfs of makers) made.push(await rootImage({ kind: 'rootfs', directory }, { directory: images, mkfs }))
+  t.not(made[0], made[1])
+  t.deepEqual(made.map((path) => readFileSync(path, 'utf8')), ['one\n', 'another\n'])
 })

@@ -1,4 +1,7 @@
 /** Snapshots and clones of microVMs, from the command line: a Linux and its programs go on in several places. */
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'
 import type { Cli } from '../helpers/cli.ts'
@@ -88,3 +91,40 @@ microvmTest(
     t.is((await recordOf(cloister, 'v'))?.status, 'running')
   },
 )
+
+microvmTest(
+  'the root image of a snapshot may be used by others, and is none but one of the cache',
+  async (t, kernel) => {
+    const { cloister, ask } = await start(t, kernel, ANSWER, '-i')
+    await ask(['snapshot', 'create', 'v', 's1'])
+    const images = join(cloister.root, 'data/images/erofs')
+    const [image = ''] = readdirSync(images).filter((name) => name.endsWith('.erofs'))
+    // So does every further run of the same program.
+    utimesSync(join(images, image), new Date(), new Date())
+    await ask(['clone', 's1', '--name', 'c'])
+    t.is(await hello(t, cloister, 'c'), 'hello 1 from c\n')
+
+    const directory = join(cloister.root, 'data/snapshots/s1')
+    const manifest = readFileSync(join(directory, 'snapshot.json'), 'utf8')
+    for (const name of ['/etc/passwd', `../erofs/${image}`, 'a'.repeat(64)]) {
+      const altered = manifest.replace(/"image": *"[^"]*"/, `"image":"${name}"`)
+      t.not(altered, manifest)
+      writeFileSync(join(directory, 'snapshot.json'), altered)
+      const digest = createHash('sha256').update(altered).digest('hex')
+      writeFileSync(join(directory, 'snapshot.sha256'), `${digest}  snapshot.json\n`)
+      const { status, stderr } = await cloister(['clone', 's1'], SLOW)
+      t.is(status, 125)
+      t.regex(stderr, /its root image is not in the cache any more/)
+    }
+  },
+)
+
+microvmTest('what is asked for while it is saved waits for that', async (t, kernel) => {
+  const { cloister, ask } = await start(t, kernel, ANSWER, '-i')
+  const starting = ['a', 'b'].map((word) => ask(['exec', 'v', BUSYBOX, 'echo', word]))
+  const saving = ask(['snapshot', 'create', 'v', 's1'])
+  starting.push(...['c', 'd', 'e'].map((word) => ask(['exec', 'v', BUSYBOX, 'echo', word])))
+  t.is(await saving, 's1\n')
+  t.deepEqual(await Promise.all(starting), ['a\n', 'b\n', 'c\n', 'd\n', 'e\n'])
+  t.is(await hello(t, cloister, 'v'), 'hello 1 from v\n')
+})

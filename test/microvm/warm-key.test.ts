@@ -43,6 +43,8 @@ test('every part that a boot depends on makes another', (t) => {
     keyOf({ network: { kind: 'network', name: 'n1' } }),
     keyOf({}, { digest: 'abd' }),
     keyOf({}, { host: 'there' }),
+    keyOf({}, { modules: 'a 1 2' }),
+    keyOf({}, { modules: 'a 1 3' }),
   ]
   t.is(new Set(keys).size, keys.length)
   t.is(keyOf({ network: { kind: 'network', name: 'n2' } }), keyOf({ network: { kind: 'network', name: 'n1' } }))

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { warmStart } from '../../src/microvm/warm.ts'
@@ -46,4 +46,23 @@ test('what is wanted for the first time may never be wanted again; the second ti
 
 test('a place that cannot be written is no fault', (t) => {
   t.false(warmStart(KEY, () => {}, '/proc/nowhere').seenBefore())
+})
+
+test('a guest that is late once is no reason to throw its snapshot away: the host may have been busy', (t) => {
+  const { way, logged, root } = start(t)
+  mkdirSync(join(root, KEY))
+  const mark = join(root, `${KEY}.late`)
+  way.late('it said nothing')
+  way.late('it said nothing')
+  t.true(existsSync(join(root, KEY)))
+  t.deepEqual(logged, ['the guest boots: it said nothing', 'the guest boots: it said nothing'])
+  // One that answered in between was proof.
+  way.inTime()
+  t.false(existsSync(mark))
+  way.late('it said nothing')
+  utimesSync(mark, 1, 1)
+  way.late('it said nothing')
+  t.false(existsSync(join(root, KEY)))
+  t.false(existsSync(mark))
+  t.is(logged.at(-1), 'the guest boots anew: it said nothing')
 })

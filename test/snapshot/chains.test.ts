@@ -1,13 +1,17 @@
 /** Memory that is written, given back, saved in full or as a diff and gone on from, in any order: what is opened is what was. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
 import fc from 'fast-check'
+import { HostError, UsageError } from '../../src/errors.ts'
 import { readImage } from '../../src/memory/memory-image.ts'
 import { MIB, PAGE_SIZE } from '../../src/memory/memory-map.ts'
 import { allocateRam, type Ram } from '../../src/memory/ram.ts'
+import { removeSnapshot } from '../../src/snapshot/list.ts'
+import { LIMITS } from '../../src/snapshot/manifest.ts'
 import { type OpenSnapshot, openSnapshot } from '../../src/snapshot/open-snapshot.ts'
-import { takeSnapshot } from '../../src/snapshot/take-snapshot.ts'
+import { type SnapshotRequest, takeSnapshot } from '../../src/snapshot/take-snapshot.ts'
 import { kvmTest } from '../helpers/kvm.ts'
 
 const BYTES = 3 * MIB + 5 * PAGE_SIZE
@@ -61,6 +65,64 @@ function machineOf(ram: Ram) {
   }
 }
 
+/** A machine that is nothing but memory. */
+const take = (ram: Ram, directory: string, more: Partial<SnapshotRequest> = {}) =>
+  takeSnapshot({ machine: machineOf(ram), ram }, { directory, level: 'bare', spec: null, machine: shape, ...more })
+
+function scratch(t: ExecutionContext): { parent: string; ram: Ram } {
+  const parent = mkdtempSync(join(tmpdir(), 'cloister-chains-'))
+  const ram = allocateRam(BYTES)
+  t.teardown(() => {
+    ram.close()
+    rmSync(parent, { recursive: true, force: true })
+  })
+  return { parent, ram }
+}
+
+kvmTest('no diff is taken that would be on top of too many to be opened', async (t) => {
+  const { parent, ram } = scratch(t)
+  let base: OpenSnapshot | undefined
+  for (let depth = 1; depth <= LIMITS.depth; depth++) {
+    await take(ram, join(parent, `s${depth}`), base && { base })
+    base?.close()
+    base = await openSnapshot(join(parent, `s${depth}`))
+    t.is(base.depth, depth)
+  }
+  await t.throwsAsync(take(ram, join(parent, 'more'), base && { base }), {
+    instanceOf: UsageError,
+    message: /more as a diff to s16: that is one of 16 on top of each other already/,
+  })
+  base?.close()
+  t.is(readdirSync(parent).length, LIMITS.depth)
+})
+
+kvmTest('a diff whose base is removed while it is written is not kept', async (t) => {
+  const { parent, ram } = scratch(t)
+  await take(ram, join(parent, 'base'))
+  const base = await openSnapshot(join(parent, 'base'))
+  const onContinued = () => removeSnapshot(join(parent, 'base'))
+  await t.throwsAsync(take(ram, join(parent, 'diff'), { base, onContinued }), {
+    instanceOf: HostError,
+    message: /its base base was removed meanwhile/,
+  })
+  base.close()
+  t.deepEqual(readdirSync(parent), [])
+})
+
+kvmTest('what a program was given may be long, and too long for a snapshot only for its user to mend', async (t) => {
+  const { parent, ram } = scratch(t)
+  const env = Array.from({ length: 4096 }, (_, index) => `A${index}=${'x'.repeat(500)}`)
+  await take(ram, join(parent, 'long'), { spec: { env } })
+  const opened = await openSnapshot(join(parent, 'long'))
+  t.deepEqual(opened.spec, { env })
+  opened.close()
+  await t.throwsAsync(take(ram, join(parent, 'too-long'), { spec: { env: ['x'.repeat(5 * MIB)] } }), {
+    instanceOf: UsageError,
+    message: /too long/,
+  })
+  t.deepEqual(readdirSync(parent), ['long'])
+})
+
 kvmTest('snapshots of snapshots, full and as diffs, hold what memory held when each was taken', async (t) => {
   t.timeout(PATIENCE_MS)
   await fc.assert(
@@ -84,10 +146,7 @@ kvmTest('snapshots of snapshots, full and as diffs, hold what memory held when e
             const held = Buffer.from(ram.memory.bytes(0, BYTES))
             const directory = join(parent, `s${opened.length}`)
             const base = one.diff && last ? { base: last.snapshot } : {}
-            await takeSnapshot(
-              { machine: machineOf(ram), ram },
-              { directory, level: 'bare', spec: null, machine: shape, ...base },
-            )
+            await take(ram, directory, base)
             opened.push({ snapshot: await openSnapshot(directory, { verify: 'always' }), held })
           } else if (last) {
             ram.close()

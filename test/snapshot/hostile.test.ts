@@ -316,6 +316,21 @@ kvmTestSerial('links, directories and FIFOs in the place of files are refused at
   }
 })
 
+kvmTestSerial('a file that claims to be larger than any can be is refused, and not looked through', async (t) => {
+  const parent = await originals(t)
+  // Where files may be of any size.
+  const roomy = mkdtempSync('/dev/shm/cloister-hostile-')
+  t.teardown(() => rmSync(roomy, { recursive: true, force: true }))
+  const directory = join(roomy, 'base')
+  cpSync(join(parent, 'base'), directory, { recursive: true })
+  const manifest = JSON.parse(readFileSync(join(directory, 'snapshot.json'), 'utf8'))
+  manifest.files[0].bytes = 2 ** 52
+  writeFileSync(join(directory, 'snapshot.json'), JSON.stringify(manifest))
+  truncateSync(join(directory, 'file.disk'), 2 ** 52)
+  seal(directory)
+  t.regex((await attempt(directory)) ?? 'taken', /its files is not what it should be/)
+})
+
 kvmTestSerial('what was checked is not read again, until the file is another one', async (t) => {
   await withCopy(t, async (copy) => {
     const directory = join(copy, 'base')

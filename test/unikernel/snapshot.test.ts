@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { UsageError } from '../../src/errors.ts'
+import { HostError, UsageError } from '../../src/errors.ts'
 import type { RunSpec } from '../../src/instance/run-spec.ts'
 import { packageRoot } from '../../src/paths.ts'
 import { busyboxSpec } from '../helpers/busybox-spec.ts'
@@ -136,6 +137,19 @@ kvmTestSerial('one that stands still stays so, and goes on when it is resumed', 
   original.say('while paused\n')
   const copy = await started(t, identity('copy', { from: directory }))
   await ask(copy, 'now')
+  t.false(original.output().includes('while paused'))
+  await original.instance.resume()
+  await original.outputWith(/while paused\n/)
+})
+
+kvmTestSerial('one that stands still stays so when it cannot be saved', async (t) => {
+  const original = await started(t, identity('paused'))
+  await original.outputWith(/ready/)
+  await original.instance.pause()
+  const directory = join(temporaryDirectory(t), 'one')
+  await t.throwsAsync(original.instance.snapshot!({ directory, base: `${directory}-none` }), { instanceOf: HostError })
+  original.say('while paused\n')
+  await sleep(200)
   t.false(original.output().includes('while paused'))
   await original.instance.resume()
   await original.outputWith(/while paused\n/)

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import anyTest, { type ExecutionContext } from 'ava'
 import { instanceCgroup, instanceKey } from '../../src/host/cgroup.ts'
@@ -56,6 +57,16 @@ test('a VMM that takes more than its share is killed alone, and whoever sweeps i
   t.regex((await sweepVmmCgroup(name, directory))[0] ?? '', /^removed the control group of the VMM/)
   t.deepEqual(cgroup.directories(), [])
   t.deepEqual(await sweepVmmCgroup(name, directory), [])
+})
+
+test('one that needs more for a while gets it, and gives it back when it can', async (t) => {
+  const { child, exited } = await start(t, 'room')
+  const limits: number[] = []
+  for await (const line of createInterface(child.stdout)) limits.push(JSON.parse(line).limits.memoryBytes)
+  t.deepEqual(await exited, [0, null])
+  const { memoryBytes: usual } = vmmLimits({ memoryBytes: GUEST, cpus: 1 })
+  const more = usual + 8 * GUEST
+  t.deepEqual(limits, [usual, more, more, usual])
 })
 
 test('one that is killed from outside did not run out of memory; its group goes with the sweep', async (t) => {

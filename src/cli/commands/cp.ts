@@ -1,6 +1,7 @@
 /** `cloister cp`: files from an instance to the host, and the other way, through a program of ours that runs inside. */
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { UnsoundArchive } from '../../archive/unsound.ts'
 import type { RemoteExec } from '../../control/exec-client.ts'
 import { HostError, UsageError } from '../../errors.ts'
@@ -11,6 +12,9 @@ import { countingProgress } from '../counted.ts'
 import { liveRecordNamed, openStore } from '../instances.ts'
 import { saidBy, toolSpec, withExec } from '../remote-exec.ts'
 import { printError, writeAll } from '../terminal.ts'
+
+/** Whoever sent what is no archive has this long to say why. */
+const PARTING_MS = 5000
 
 type Place =
   | { readonly kind: 'inside'; readonly name: string; readonly path: string }
@@ -54,7 +58,9 @@ async function copyOut(record: InstanceRecord, path: string, to: Exclude<Place, 
     const counted = countingProgress(`${record.name}:${path}`)
     try {
       const work =
-        to.kind === 'stream' ? toStandardOutput(remote, counted.count) : await toHost(remote, to.path, counted.count)
+        to.kind === 'stream'
+          ? await toStandardOutput(remote, counted.count)
+          : await toHost(counted.count(remote.stdout), path, to.path)
       return await ended(remote, await said, await work)
     } catch (error) {
       throw (error instanceof UnsoundArchive && (await reasonInside(remote, said))) || error
@@ -71,9 +77,10 @@ async function toStandardOutput({ stdout }: RemoteExec, count: Counter): Promise
 
 type Counter = (from: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
 
-async function toHost({ stdout }: RemoteExec, path: string, count: Counter): Promise<readonly string[]> {
+async function toHost(archive: AsyncIterable<Uint8Array>, from: string, to: string): Promise<readonly string[]> {
   const { unpack } = await import('../../archive/unpack.ts')
-  const { leftOut } = await unpack(count(stdout), path)
+  const { rootName } = await import('../../archive/tar-format.ts')
+  const { leftOut } = await unpack(archive, to, rootName(from))
   return leftOut.map((one) => `left out: ${one}`)
 }
 
@@ -132,9 +139,9 @@ const failed = (said: string, report?: string) => {
   return new HostError(`Cannot copy: ${reason.replace(/\.$/, '')}.`)
 }
 
-/** It may have failed inside, and what came is short for that. */
+/** It may have failed inside, and what came is short for that; then it has ended. */
 async function reasonInside(remote: RemoteExec, said: Promise<string>): Promise<HostError | undefined> {
-  remote.stdout.resume()
-  const { exitCode, report } = await remote.result
+  const late = sleep(PARTING_MS, { exitCode: 0, report: undefined }, { ref: false })
+  const { exitCode, report } = await Promise.race([remote.result, late])
   return exitCode === 0 ? undefined : failed(await said, report)
 }

@@ -8,7 +8,7 @@ import type { Source } from '../../instance/run-spec.ts'
 import { type CommandContext, flag, list, type ParsedArguments, text } from '../command.ts'
 import { variables } from '../environment.ts'
 import { liveRecordNamed, openStore } from '../instances.ts'
-import { lendTerminal } from '../own-terminal.ts'
+import { checkTerminal, lendTerminal, ownSize } from '../own-terminal.ts'
 import { parseUser } from '../parse-user.ts'
 import { withExec } from '../remote-exec.ts'
 import { parseWorkdir } from '../run-request.ts'
@@ -19,13 +19,14 @@ const FORWARDED = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGUSR1: 10, SIGUSR2: 12, 
 const INSISTING_MS = 2000
 /** `timeout` and a shell may signal a process and its group: that is one wish. */
 const ECHO_MS = 200
-/** Until the terminal says how large it is. */
+/** Of a terminal that does not say how large it is. */
 const USUAL_SIZE = { cols: 80, rows: 24 }
 
 export async function run(context: CommandContext): Promise<number> {
   const { arguments: parsed } = context
   const [name, ...argv] = parsed.operands
   const asked = execSpec(parsed, argv)
+  if (asked.tty) checkTerminal(asked.interactive)
   const record = liveRecordNamed(await openStore(context), name!, 'run a program in')
   const spec = asked.user ? { ...asked, env: withHome(asked, record.config.spec.source) } : asked
   return await withExec(record, 'run a program in', spec, async (remote) => {
@@ -55,7 +56,7 @@ function execSpec(parsed: ParsedArguments, argv: readonly string[]): ExecSpec {
     interactive: flag(parsed, 'interactive'),
     ...(cwd === undefined ? {} : { cwd: parseWorkdir(cwd) }),
     ...(user === undefined ? {} : { user: parseUser(user) }),
-    ...(flag(parsed, 'tty') ? { tty: USUAL_SIZE } : {}),
+    ...(flag(parsed, 'tty') ? { tty: ownSize() ?? USUAL_SIZE } : {}),
   }
 }
 

@@ -1,4 +1,6 @@
 /** `cloister snapshot create|ls|inspect|rm|restore`. */
+import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
 import { HostError } from '../../errors.ts'
 import type { RunSpec } from '../../instance/run-spec.ts'
 import { removeSnapshot } from '../../snapshot/list.ts'
@@ -18,7 +20,7 @@ import {
   snapshotNamed,
 } from '../snapshots.ts'
 import { renderTable } from '../table.ts'
-import { askForSnapshot } from '../taking.ts'
+import { askForSnapshot, patiently } from '../taking.ts'
 import { print } from '../terminal.ts'
 
 export async function create(context: CommandContext): Promise<number> {
@@ -27,10 +29,17 @@ export async function create(context: CommandContext): Promise<number> {
   const record = liveRecordNamed(store, instance, 'take a snapshot of')
   const base = text(context.arguments, 'base')
   const basis = base === undefined ? {} : { base: snapshotNamed(base, 'build on').directory }
-  const { name, directory } = newSnapshot(instance, given)
-  await askForSnapshot(record, { directory, ...basis })
-  print(name)
-  return 0
+  for (;;) {
+    const { name, directory } = newSnapshot(instance, given)
+    try {
+      await askForSnapshot(record, { directory, ...basis })
+      print(name)
+      return 0
+    } catch (error) {
+      // Another one may have taken the name that was free.
+      if (given !== undefined || !existsSync(directory)) throw error
+    }
+  }
 }
 
 export async function ls({ arguments: parsed }: CommandContext): Promise<number> {
@@ -120,6 +129,6 @@ export async function restore(context: CommandContext): Promise<number> {
   if (!manifest) throw new HostError(problem ?? `Cannot use ${directory}: it is no snapshot.`)
   const run = savedRun(manifest.spec)
   const name = text(parsed, 'name') ?? (store.has(run.name) ? undefined : run.name)
-  print(await goOnFrom(directory, run, name, parsed))
+  print(await patiently(`going on from ${basename(directory)}`, () => goOnFrom(directory, run, name, parsed)))
   return 0
 }

@@ -1,6 +1,6 @@
 /** `cloister top`: the processes of an instance, as it sees them itself. */
 
-import { printable } from '../../archive/printable.ts'
+import { printable, printableJson } from '../../archive/printable.ts'
 import { HostError } from '../../errors.ts'
 import type { InstanceRecord } from '../../instance/record.ts'
 import { type CommandContext, flag } from '../command.ts'
@@ -25,7 +25,7 @@ export interface ProcessRow {
 export async function run(context: CommandContext): Promise<number> {
   const record = liveRecordNamed(await openStore(context), context.arguments.operands[0]!, 'look into')
   const rows = record.config.spec.isolation === 'unikernel' ? await onlyProgram(record) : await processesOf(record)
-  if (flag(context.arguments, 'json')) print(JSON.stringify(rows, undefined, 2))
+  if (flag(context.arguments, 'json')) print(printableJson(rows))
   else
     print(
       renderTable(

@@ -9,6 +9,7 @@ import { type Cli, commandLineIn } from '../../helpers/cli.ts'
 import { containerTest } from '../../helpers/containers.ts'
 import { kvmTestSerial } from '../../helpers/kvm.ts'
 import { ownKernelTest, stockKernel, stockMicrovmTest } from '../../helpers/microvm.ts'
+import { LAB_OPTIONS } from '../../helpers/stock-kernel.ts'
 
 type Implementation = (t: ExecutionContext) => Promise<void>
 
@@ -40,7 +41,11 @@ export const LEVELS: Readonly<Record<Isolation, Level>> = {
     },
   },
   container: { ...{ isolation: 'container', test: containerTest, hangMs: HANG_MS }, lacks: {} },
-  microvm: { ...{ isolation: 'microvm', test: ownKernelTest, hangMs: 10 * HANG_MS }, lacks: {} },
+  microvm: {
+    ...{ isolation: 'microvm', test: ownKernelTest, hangMs: 10 * HANG_MS },
+    lacks: {},
+    options: () => LAB_OPTIONS,
+  },
 }
 
 /** With a kernel that nobody made for us. */
