@@ -22,19 +22,31 @@ export const ownSize = (): TerminalSize | undefined => terminalSize(1) ?? termin
 /**
  * @param interactive whether what is typed goes to the program
  * @param onSize told at once, and whenever the window changes
+ * @param joined when the program reads it; until then Ctrl-C is for us
  * @throws UsageError as `checkTerminal`
  */
-export function lendTerminal(interactive: boolean, onSize: (size: TerminalSize) => void): OwnTerminal {
+export function lendTerminal(
+  interactive: boolean,
+  onSize: (size: TerminalSize) => void,
+  joined?: Promise<void>,
+): OwnTerminal {
   checkTerminal(interactive)
   const tell = () => {
     const size = ownSize()
     if (size) onSize(size)
   }
-  const leaveRawMode = interactive ? enterRawMode(0) : () => {}
+  let leaveRawMode = () => {}
+  let isOurs = false
+  const lend = () => {
+    if (interactive && !isOurs) leaveRawMode = enterRawMode(0)
+  }
+  if (joined) void joined.then(lend)
+  else lend()
   process.on('SIGWINCH', tell)
   tell()
   return {
     giveBack() {
+      isOurs = true
       process.off('SIGWINCH', tell)
       leaveRawMode()
     },

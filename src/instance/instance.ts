@@ -116,6 +116,8 @@ export interface Instance {
   start(): Promise<void>
   /** Resolves once, with how it ended. */
   wait(): Promise<ExitResult>
+  /** Resolves when its program has the caller's streams, or never will; a level without it hands them over at once. */
+  joined?(): Promise<void>
   /** Delivers a Linux signal number to the program. */
   signal(signo: number): void
   /** The terminal that the program has (`-t`) is as large as this now; also before the start. */

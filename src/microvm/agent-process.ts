@@ -3,12 +3,13 @@ import type { AgentProcess } from '../agent/agent-process.ts'
 import type { ExecSpec } from '../instance/exec.ts'
 import type { TerminalSize } from '../instance/instance.ts'
 import type { RunSpec } from '../instance/run-spec.ts'
+import { vectorEnvironment } from './vector-registers.ts'
 
 export const mainProcess = (spec: RunSpec, terminal: TerminalSize): AgentProcess => ({
   main: true,
   argv: spec.argv,
   program: spec.program,
-  env: spec.env,
+  env: mergeEnvironment(vectorEnvironment(spec), spec.env),
   cwd: spec.cwd,
   ...(spec.user && { user: spec.user }),
   interactive: spec.interactive,
@@ -20,7 +21,7 @@ export function execProcess(spec: RunSpec, asked: ExecSpec): AgentProcess {
   return {
     ...(asked.tool === undefined ? {} : { tool: true }),
     argv: asked.tool === undefined ? asked.argv : [asked.tool, ...asked.argv],
-    env: mergeEnvironment(spec.env, asked.env),
+    env: mergeEnvironment(vectorEnvironment(spec), spec.env, asked.env),
     cwd: asked.cwd ?? spec.cwd,
     ...(user && { user }),
     interactive: asked.interactive,

@@ -145,6 +145,10 @@ class Microvm implements Instance {
     return this.#result.promise
   }
 
+  async joined(): Promise<void> {
+    await this.#program.promise
+  }
+
   signal(signo: number): void {
     if (this.#session) this.#session.signal(signo)
     // Nobody waits for a boot only to have its program ended. One that was saved may have handlers.

@@ -1,5 +1,5 @@
 /** `cloister run`: one program, in the foreground with its own exit status, or detached. */
-import type { ExitResult, Stdio } from '../../instance/instance.ts'
+import type { ExitResult, Stdio, TerminalSize } from '../../instance/instance.ts'
 import type { RunSpec } from '../../instance/run-spec.ts'
 import { claimRunRoot } from '../../instance/state-root.ts'
 import { type ClaimedInstance, InstanceStore } from '../../instance/store.ts'
@@ -35,7 +35,8 @@ export async function run({ arguments: parsed, log, leaveBy }: CommandContext): 
     const stdio: Stdio = { ...(interactive ? { stdin: 0 } : {}), stdout: 1, stderr: 2 }
     const context = { directory: claimed.directory, stdio, log: log.child({ instance: claimed.name }) }
     const instance = level.create(claimed.spec, context)
-    const terminal = claimed.spec.tty ? lendTerminal(interactive, (size) => instance.resize?.(size)) : undefined
+    const resize = (size: TerminalSize) => instance.resize?.(size)
+    const terminal = claimed.spec.tty ? lendTerminal(interactive, resize, instance.joined?.()) : undefined
     try {
       const result = await runInForeground(instance, claimed, { interactive, early, ...limits })
       writePhases(instance.phases)
