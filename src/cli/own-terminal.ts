@@ -42,12 +42,16 @@ export function lendTerminal(
   }
   if (joined) void joined.then(lend)
   else lend()
+  // Also when a fault of ours ends this process before anybody gives it back.
+  const restore = () => leaveRawMode()
+  process.on('exit', restore)
   process.on('SIGWINCH', tell)
   tell()
   return {
     giveBack() {
       isOurs = true
       process.off('SIGWINCH', tell)
+      process.off('exit', restore)
       leaveRawMode()
     },
   }

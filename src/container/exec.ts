@@ -35,8 +35,9 @@ import { openTerminalSizes } from './terminal-sizes.ts'
 const SIGHUP = 1
 /** After SIGHUP a program has this long. */
 const HANGUP_MS = 1000
-/** What is left of a killed one is looked for again after this. */
+/** What is left of a killed one is looked for again after this, and then ever later: in a paused container it stays. */
 const LOOK_MS = 20
+const LOOK_MAX_MS = 2000
 
 export interface ExecPlace extends Omit<LaunchFacts, 'memoryBytes' | 'streams'> {
   /** The runtime that runs the container, whose namespaces are to be entered. */
@@ -104,13 +105,13 @@ export function execInContainer(spec: RunSpec, exec: ExecSpec, place: ExecPlace)
   })
 
   let abandoned = false
-  const killAll = () => {
+  const killAll = (againMs: number) => {
     if (ended) return
     const program = programOf(child)
     // Its whole group, be it that the program itself has left others behind.
     if (program !== undefined) sendInside(-program, SIGKILL, place.runtimePid)
     for (const pid of descendantsOf(child.pid ?? 0)) sendInside(pid, SIGKILL, place.runtimePid)
-    setTimeout(killAll, LOOK_MS).unref()
+    setTimeout(killAll, againMs, Math.min(2 * againMs, LOOK_MAX_MS)).unref()
   }
   return {
     ...{ stdin, stdout: stdout.stream, stderr: stderr.stream, signal },
@@ -122,7 +123,7 @@ export function execInContainer(spec: RunSpec, exec: ExecSpec, place: ExecPlace)
       abandoned = true
       const program = programOf(child)
       if (program !== undefined) sendInside(-program, SIGHUP, place.runtimePid)
-      setTimeout(killAll, program === undefined ? 0 : HANGUP_MS).unref()
+      setTimeout(killAll, program === undefined ? 0 : HANGUP_MS, LOOK_MS).unref()
     },
   }
 }

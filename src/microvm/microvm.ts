@@ -185,7 +185,7 @@ class Microvm implements Instance {
 
   async snapshot(asked: SnapshotOrder): Promise<SnapshotFacts> {
     const cannot = `Cannot take a snapshot of "${this.#spec.name}"`
-    const ended = () => new UsageError(`${cannot}: it has ended.`)
+    const ended = () => new UsageError(`${cannot}: it has just ended.`)
     if (!this.#guest) throw new UsageError(`${cannot}: it has not started yet.`)
     const program = await this.#program.promise
     await this.#start?.saved()
@@ -197,7 +197,8 @@ class Microvm implements Instance {
     try {
       return await this.#save({ spec: this.#spec, linux, image, guest, agent }, asked, goesOn.resolve)
     } catch (error) {
-      throw this.#over && !(error instanceof HostError) ? ended() : error
+      const ending = this.#calledOff.signal.aborted || (this.#over && !(error instanceof HostError))
+      throw ending ? ended() : error
     } finally {
       goesOn.resolve()
       takeBack?.()

@@ -16,12 +16,9 @@ export interface Opened {
   readonly policy: CpuPolicy
 }
 
-/** @param always whatever is on record. @throws HostError */
-export async function checkSnapshot(
-  { files, manifest, digest, memory, policy }: Opened,
-  always: boolean,
-): Promise<void> {
-  const before = always ? undefined : readCheck(files, digest)
+/** @throws HostError */
+export async function checkSnapshot({ files, manifest, digest, memory, policy }: Opened): Promise<void> {
+  const before = readCheck(files, digest)
   const host = hostStamp()
   if (before?.host !== host) comparable(manifest, policy, files)
   const stamps: Record<string, string> = { [FILES.memory]: memory.file.stamp }

@@ -18,8 +18,6 @@ import { openMemory } from './snapshot-memory.ts'
 export interface OpenOptions {
   /** One of another level is refused. */
   readonly level?: string
-  /** `always` reads every byte again, whatever is on record. */
-  readonly verify?: 'changed' | 'always'
 }
 
 export interface OpenSnapshot {
@@ -79,7 +77,7 @@ async function openLink(directory: string, options: OpenOptions, depth: number):
     if (below && below.manifest.machine.memoryBytes !== manifest.machine.memoryBytes) {
       throw files.refusal(`its base ${base!.name} has another size of memory`)
     }
-    await checkSnapshot({ files, manifest, digest, memory, policy: savedPolicy(state) }, options.verify === 'always')
+    await checkSnapshot({ files, manifest, digest, memory, policy: savedPolicy(state) })
     const zeros = {
       size: manifest.machine.memoryBytes,
       pieces: [{ offset: 0, length: manifest.machine.memoryBytes, at: 0 }],

@@ -25,10 +25,10 @@ export class SnapshotFiles {
   }
 
   /** A regular file in it, never a link out of it; a FIFO is not waited for. */
-  open(name: string, flags = constants.O_RDONLY): OpenFile {
+  open(name: string): OpenFile {
     let fd: number
     try {
-      fd = openSync(join(this.directory, name), flags | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+      fd = openSync(join(this.directory, name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     } catch (cause) {
       const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
       throw this.refusal(missing ? `there is no ${name} in it` : `its ${name}: ${pathFault(cause)}`, cause)

@@ -1,5 +1,5 @@
 /**
- * Waits until files are on their disk, while everything else of this process goes on: by io_uring, since the threads of
+ * Waits until files or directories are on their disk, while everything else of this process goes on: by io_uring, since the threads of
  * libuv's pool may all be inside a guest. Where that cannot be had the process waits.
  */
 import { fsyncSync } from 'node:fs'
@@ -23,11 +23,12 @@ export async function syncFiles(fds: readonly number[]): Promise<void> {
         let left = fds.length
         let errno = 0
         for (const fd of fds) {
-          files.fdatasync(fd, (result) => {
+          // Less than this would do for files, but not for the names in a directory.
+          files.fsync(fd, (result) => {
             if (result < 0) errno = -result
             if (--left > 0) return
             if (errno === 0) resolve()
-            else reject(new SyscallError('fdatasync', errno))
+            else reject(new SyscallError('fsync', errno))
           })
         }
         files.submit()

@@ -49,9 +49,8 @@ export async function snapshotUnikernel(
 ): Promise<SnapshotFacts> {
   const { spec, machine, ram, attached, streams } = subject
   if (!streams && !hasAcpi(spec)) {
-    throw new UsageError(`Cannot take a snapshot of "${spec.name}": its kernel could not be told of the copies.`, {
-      hint: 'It hears of them by ACPI: run it without acpi=off.',
-    })
+    const hint = 'It hears of them by ACPI: run it without acpi=off.'
+    throw refused(spec, 'its kernel could not be told of the copies', hint)
   }
   const release = streams && (await hold(subject, streams))
   let opened: OpenSnapshot | undefined
@@ -78,6 +77,8 @@ export async function snapshotUnikernel(
       },
     )
     return facts
+  } catch (error) {
+    throw signal.aborted ? refused(spec, 'it has just ended') : error
   } finally {
     release?.()
     opened?.close()
@@ -104,9 +105,11 @@ async function hold({ spec, machine, paused, ended }: SnapshotSubject, streams: 
   }
   release()
   if (paused()) await machine.pause()
-  const why = outcome === 'ended' ? 'it has just ended' : 'its kernel does not answer'
-  throw new UsageError(`Cannot take a snapshot of "${spec.name}": ${why}.`)
+  throw refused(spec, outcome === 'ended' ? 'it has just ended' : 'its kernel does not answer')
 }
+
+const refused = ({ name }: RunSpec, why: string, hint?: string) =>
+  new UsageError(`Cannot take a snapshot of "${name}": ${why}.`, hint === undefined ? {} : { hint })
 
 /** Undefined when it takes longer. */
 async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {

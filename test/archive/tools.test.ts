@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -235,7 +244,10 @@ test('the host: into a directory comes what was asked for, and nothing under ano
     await t.throwsAsync(unpack(slices(Buffer.concat([sent, Buffer.alloc(1024)]), 1000), home, asked), {
       message: /it would lie outside/,
     })
-    t.deepEqual(readdirSync(home).filter((name) => name !== 'log'), ['.profile'])
+    t.deepEqual(
+      readdirSync(home).filter((name) => name !== 'log'),
+      ['.profile'],
+    )
   }
 })
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
@@ -6,8 +7,10 @@ import { parsePlace } from '../../src/cli/commands/cp.ts'
 import { parseUser } from '../../src/cli/parse-user.ts'
 import { UsageError } from '../../src/errors.ts'
 import { homeOf } from '../../src/image/home-directory.ts'
+import { BUSYBOX } from '../helpers/busybox-spec.ts'
 import { commandLine } from '../helpers/cli.ts'
-import { temporaryDirectory } from '../helpers/containers.ts'
+import { containerTest, temporaryDirectory } from '../helpers/containers.ts'
+import { detachedCommandLine } from '../helpers/detached.ts'
 
 test('a place is in an instance when a name and a colon begin it, and otherwise of the host', (t) => {
   t.deepEqual(parsePlace('web:/etc/hosts'), { kind: 'inside', name: 'web', path: '/etc/hosts' })
@@ -38,6 +41,26 @@ test('text from inside moves no cursor and turns no line, and as JSON it is the 
   const json = printableJson([{ command: hostile }])
   t.is(json.split('\n').map(printable).join('\n'), json)
   t.deepEqual(JSON.parse(json), [{ command: hostile }])
+})
+
+containerTest('a reader that goes away ends cp as it ends cat, without a word', async (t) => {
+  const cloister = detachedCommandLine(t)
+  await cloister(['run', '-d', '--isolation', 'container', '--name', 'web', BUSYBOX, 'sleep', '600'])
+  const input = Buffer.alloc(4_000_000, 'text ')
+  t.is((await cloister(['cp', '-', 'web:/tmp/much'], { input })).status, 0)
+  const { child, result } = cloister.start(['cp', 'web:/tmp/much', '-'])
+  await once(child.stdout!, 'data')
+  child.stdout!.destroy()
+  t.like(await result, { status: 141, stderr: '' })
+})
+
+containerTest('exec -it where there is no terminal is refused before anything is started', async (t) => {
+  const cloister = detachedCommandLine(t)
+  await cloister(['run', '-d', '--isolation', 'container', '--name', 'web', BUSYBOX, 'sleep', '600'])
+  const { status, stderr } = await cloister(['exec', '-it', 'web', BUSYBOX, 'touch', '/tmp/done'], { input: '' })
+  t.is(status, 125)
+  t.regex(stderr, /^cloister: Cannot give the program a terminal: standard input is not one\./)
+  t.is((await cloister(['exec', 'web', BUSYBOX, 'test', '-e', '/tmp/done'])).status, 1)
 })
 
 test('a user is one number or two, and the group has the number of the user unless said', (t) => {

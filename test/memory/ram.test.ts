@@ -1,13 +1,23 @@
 /** Memory of its own and memory of an image: what each promises to whoever saves it, shares it or gives it back. */
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { createReclaimer } from '../../src/backends/memory-reclaimer.ts'
 import { BugError } from '../../src/errors.ts'
 import { type MemoryImage, overlay, readImage } from '../../src/memory/memory-image.ts'
-import { MIB, PAGE_SIZE } from '../../src/memory/memory-map.ts'
+import { MIB, MMIO_HOLE_END, MMIO_HOLE_START, PAGE_SIZE } from '../../src/memory/memory-map.ts'
 import { allocateRam, type Ram, type RamRegion } from '../../src/memory/ram.ts'
 
 const SIZE = 8 * MIB
@@ -257,4 +267,33 @@ test('an image of very many pieces is put over another like any other', (t) => {
   const put = overlay(image, [{ offset: last, length: PAGE_SIZE, fd: 1, at: 0 }])
   t.is(put.pieces.length, 200_001)
   t.is(put.pieces.at(-1)?.fd, 1)
+})
+
+test.serial('memory of an image lies on both sides of the hole below 4 GiB, and is set aside from both', (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'cloister-ram-'))
+  const path = join(directory, 'memory')
+  const size = MMIO_HOLE_START + SIZE
+  writeFileSync(path, 'below')
+  truncateSync(path, size)
+  const fd = openSync(path, 'r+')
+  t.teardown(() => {
+    closeSync(fd)
+    rmSync(directory, { recursive: true })
+  })
+  writeSync(fd, 'above', MMIO_HOLE_START + PAGE_SIZE)
+  const ram = ramOf(t, size, { size, pieces: [{ offset: 0, length: size, fd, at: 0 }] })
+  const text = (gpa: number) => Buffer.from(ram.memory.bytes(gpa, 5)).toString()
+  t.deepEqual([text(0), text(MMIO_HOLE_END + PAGE_SIZE)], ['below', 'above'])
+  ram.memory.writeU32(MMIO_HOLE_START - PAGE_SIZE, 1)
+  ram.memory.writeU32(MMIO_HOLE_END, 2)
+  const frozen = ram.freeze()
+  t.deepEqual(frozen.since?.written, [
+    { offset: MMIO_HOLE_START - PAGE_SIZE, length: PAGE_SIZE },
+    { offset: MMIO_HOLE_START, length: PAGE_SIZE },
+  ])
+  const image = frozen.image()
+  t.is(contentsOf(image, MMIO_HOLE_START - PAGE_SIZE, 4).readUInt32LE(), 1)
+  t.is(contentsOf(image, MMIO_HOLE_START, 4).readUInt32LE(), 2)
+  t.is(contentsOf(image, MMIO_HOLE_START + PAGE_SIZE, 5).toString(), 'above')
+  frozen.thaw()
 })

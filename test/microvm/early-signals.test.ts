@@ -16,7 +16,8 @@ const SPEC: RunSpec = {
   interactive: false,
 }
 const [SIGINT, SIGTERM, SIGCHLD, SIGTSTP, SIGWINCH] = [2, 15, 17, 20, 28] as const
-const created = (spec: Partial<RunSpec> = {}) => createMicrovm({ ...SPEC, ...spec }, { stdio: { stdout: 1, stderr: 2 } })
+const created = (spec: Partial<RunSpec> = {}) =>
+  createMicrovm({ ...SPEC, ...spec }, { stdio: { stdout: 1, stderr: 2 } })
 
 for (const signo of [SIGINT, SIGTERM]) {
   test(`a guest that still boots is ended at once by signal ${signo}, which no program could have handled`, async (t) => {

@@ -80,7 +80,10 @@ test('a guest finds its own name in /etc, and on a network those of others', (t)
   const address = { address: '10.77.0.2', netmask: '255.255.240.0', gateway: '10.77.0.1' }
   const network = { mac: Uint8Array.of(2, 0, 0x0a, 77, 0xff, 1), address }
   const files = (spec: Partial<RunSpec>, place?: typeof network) =>
-    (guestConfig({ ...SPEC, ...spec }, { root, network: place }, false).files ?? []).map(({ path, text }) => [path, text])
+    (guestConfig({ ...SPEC, ...spec }, { root, network: place }, false).files ?? []).map(({ path, text }) => [
+      path,
+      text,
+    ])
   t.deepEqual(files({}), [['/etc/hostname', 'web\n']])
   t.deepEqual(files({}, network), [
     ['/etc/hostname', 'web\n'],

@@ -185,7 +185,10 @@ test('who does not want the image any more waits for nothing, and nothing of it 
   const mkfs = join(images, '../slow')
   writeFileSync(mkfs, '#!/bin/sh\necho half > "$3"\nexec sleep 600\n', { mode: 0o755 })
   const abort = new AbortController()
-  const made = rootImage({ kind: 'program', hostPath: mkfs, path: '/slow' }, { directory: images, mkfs, signal: abort.signal })
+  const made = rootImage(
+    { kind: 'program', hostPath: mkfs, path: '/slow' },
+    { directory: images, mkfs, signal: abort.signal },
+  )
   while (!existsSync(images) || !readdirSync(images).some((name) => /\.erofs\./.test(name))) await sleep(5)
   abort.abort()
   await t.throwsAsync(made, { message: /^Cannot make a root image of .*SIGKILL/ })
@@ -197,13 +200,20 @@ test('another maker makes another image: guests that went on from a snapshot kno
   const { directory, images } = tree(t)
   const makers = ['one', 'another'].map((name) => {
     const path = join(images, `../${name}`)
-    writeFileSync(path, `#!/bin/sh\nshift 2\nfor path in "$@"; do case $path in *.new) echo ${name} > "$path";; esac; done\n`, {
-      mode: 0o755,
-    })
+    writeFileSync(
+      path,
+      `#!/bin/sh\nshift 2\nfor path in "$@"; do case $path in *.new) echo ${name} > "$path";; esac; done\n`,
+      {
+        mode: 0o755,
+      },
+    )
     return path
   })
   const made = []
   for (const mkfs of makers) made.push(await rootImage({ kind: 'rootfs', directory }, { directory: images, mkfs }))
   t.not(made[0], made[1])
-  t.deepEqual(made.map((path) => readFileSync(path, 'utf8')), ['one\n', 'another\n'])
+  t.deepEqual(
+    made.map((path) => readFileSync(path, 'utf8')),
+    ['one\n', 'another\n'],
+  )
 })

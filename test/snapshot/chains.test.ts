@@ -147,7 +147,9 @@ kvmTest('snapshots of snapshots, full and as diffs, hold what memory held when e
             const directory = join(parent, `s${opened.length}`)
             const base = one.diff && last ? { base: last.snapshot } : {}
             await take(ram, directory, base)
-            opened.push({ snapshot: await openSnapshot(directory, { verify: 'always' }), held })
+            // Every byte is looked at.
+            rmSync(join(directory, 'checked.json'))
+            opened.push({ snapshot: await openSnapshot(directory), held })
           } else if (last) {
             ram.close()
             ram = allocateRam(BYTES, last.snapshot.memory)

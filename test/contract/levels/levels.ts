@@ -63,6 +63,8 @@ export const stockMicrovm: Level = {
 
 export interface Place {
   readonly cloister: Cli
+  /** For files of a test's own. */
+  readonly directory: string
   /** `run`, the level, and whatever else it takes. */
   readonly run: readonly string[]
   /** Whatever runs there ends, and all of it is removed. */
@@ -75,7 +77,7 @@ export function placeFor({ isolation, hangMs, options }: Level): Place {
   const cloister = commandLineIn(join(directory, 'root'), hangMs)
   let words: readonly string[] | undefined
   return {
-    cloister,
+    ...{ cloister, directory },
     get run() {
       words ??= ['run', '--isolation', isolation, ...(options?.(directory) ?? [])]
       return words

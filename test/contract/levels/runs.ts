@@ -1,6 +1,6 @@
 /** What `cloister run` promises in the foreground, at every level. */
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
@@ -126,10 +126,13 @@ export function runsKeepTheirPromises(level: Level): void {
   })
 
   levelTest('what cannot be executed or found is told as a shell does, 126 and 127', async (t) => {
-    const root = join(packageRoot, 'rootfs/build')
+    // A small root: at some levels an image is made of it.
+    const root = join(place.directory, 'text')
+    mkdirSync(root)
+    writeFileSync(join(root, 'text'), 'no program')
     for (const [words, expected, reason] of [
       [['--rootfs', root, '/nosuch'], 127, /no such file/],
-      [['--rootfs', packageRoot, '/package.json'], 126, /package\.json/],
+      [['--rootfs', root, '/text'], 126, /\/text/],
     ] as const) {
       const { status, stderr } = await run(words)
       t.is(status, expected)
