@@ -24,8 +24,9 @@
 
 /* Where the archive goes. */
 static int base = -1;
-/* What its first part is called instead, when it becomes PATH. */
-static char renamed[NAME_SIZE];
+/* What the first entry is called instead, when it becomes PATH; its name, and how long that is without slashes at its end. */
+static char renamed[NAME_SIZE], root[TAR_PATH_MAX];
+static size_t root_length;
 static struct tar_entry entry;
 
 /*
@@ -58,10 +59,12 @@ static int next_part(const char **at)
 /* Walks to the directory of `path`, making what is missing, and leaves the last part in `last`, "" for the base itself. */
 static int open_parent(const char *path, int make, char last[NAME_SIZE])
 {
-	int directory = fcntl(base, F_DUPFD_CLOEXEC, 3), first = 1;
-	int length = next_part(&path);
+	int directory = fcntl(base, F_DUPFD_CLOEXEC, 3), length;
 
-	last[0] = '\0';
+	strcpy(last, renamed);
+	if (renamed[0] != '\0')
+		path += root_length;
+	length = next_part(&path);
 	while (directory >= 0 && length != 0) {
 		int inner;
 
@@ -78,9 +81,6 @@ static int open_parent(const char *path, int make, char last[NAME_SIZE])
 		}
 		memcpy(last, path, (size_t)length);
 		last[length] = '\0';
-		if (first && renamed[0] != '\0')
-			strcpy(last, renamed);
-		first = 0;
 		path += length;
 		length = next_part(&path);
 	}
@@ -245,12 +245,23 @@ static int make_symlink(int parent, const char *name)
 	return 0;
 }
 
+/* Whether `name` is the first entry, or below it. */
+static int is_below(const char *name)
+{
+	return strncmp(name, root, root_length) == 0 && (name[root_length] == '/' || name[root_length] == '\0');
+}
+
 /* Of a file below the base only; a symbolic link is not followed, it gets a second name itself. */
 static int make_link(int parent, const char *name)
 {
 	char target[NAME_SIZE];
-	int from = open_parent(entry.link, 0, target), result = -1;
+	int from, result = -1;
 
+	if (renamed[0] != '\0' && !is_below(entry.link)) {
+		errno = EPERM;
+		return -1;
+	}
+	from = open_parent(entry.link, 0, target);
 	if (from < 0)
 		return -1;
 	if (target[0] == '\0')
@@ -310,16 +321,6 @@ static int rename_root(const char *path)
 	return base < 0 ? fail(copy, NULL) : 0;
 }
 
-/* Whether `name` is the first entry, or below it. */
-static int is_below(const char *name, const char *root)
-{
-	size_t length = strlen(root);
-
-	while (length > 0 && root[length - 1] == '/')
-		length--;
-	return strncmp(name, root, length) == 0 && (name[length] == '/' || name[length] == '\0');
-}
-
 static int choose_base(const char *path, int *one_root)
 {
 	struct stat stat_of;
@@ -346,7 +347,6 @@ static int choose_base(const char *path, int *one_root)
 
 static int copy_archive(const char *path)
 {
-	static char root[TAR_PATH_MAX];
 	int one_root = 0, more = tar_read_entry(&entry), result = 0;
 
 	if (more == 0)
@@ -354,8 +354,10 @@ static int copy_archive(const char *path)
 	if (more > 0 && choose_base(path, &one_root) != 0)
 		return 1;
 	strcpy(root, entry.name);
+	for (root_length = strlen(root); root_length > 0 && root[root_length - 1] == '/';)
+		root_length--;
 	for (; more > 0 && result == 0; more = result == 0 ? tar_read_entry(&entry) : 0) {
-		if (one_root && !is_below(entry.name, root))
+		if (one_root && !is_below(entry.name))
 			return fail(entry.name, "it is not below the first one");
 		result = make_entry();
 	}

@@ -1,5 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import {
+  chmodSync,
+  chownSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -263,6 +266,14 @@ test('the host: an archive that is left out, or says one directory, without end 
   t.is(leftOut.at(-1), '192 more')
 })
 
+test("what would run as one of the host's users does not run as root where it goes", async (t) => {
+  const path = join(temporaryDirectory(t), 'f')
+  writeFileSync(path, '')
+  if (process.geteuid?.() === 0) chownSync(path, 5, 5)
+  chmodSync(path, 0o6755)
+  t.is((await packed(path)).toString('latin1', 100, 107), '0000755')
+})
+
 test('what an archive calls a path is the same on both sides', (t) => {
   const place = temporaryDirectory(t)
   mkdirSync(join(place, 'a'))
@@ -320,6 +331,21 @@ test('copy-out -p is the bytes of a file, and of a directory a tar; copy-in -p t
   t.is(readFileSync(join(base, 'e/d/f'), 'utf8'), 'hello\n')
   t.is(tool(['copy-in', '-p', join(base, 'e/new')], Buffer.from('plain')).status, 0)
   t.is(readFileSync(join(base, 'e/new'), 'utf8'), 'plain')
+})
+
+test('an archive of "." or of a longer path becomes the target as well', (t) => {
+  const directory = temporaryDirectory(t)
+  mkdirSync(join(directory, 'source/sub'), { recursive: true })
+  writeFileSync(join(directory, 'source/one'), 'one')
+  linkSync(join(directory, 'source/one'), join(directory, 'source/two'))
+  writeFileSync(join(directory, 'source/sub/three'), 'three')
+  const archive = (...args: string[]) => spawnSync('tar', ['c', '-C', directory, ...args]).stdout
+  const here = spawnSync('tar', ['c', '-C', join(directory, 'source'), '.']).stdout
+  t.is(tool(['copy-in', join(directory, 'new')], here).status, 0)
+  t.deepEqual(describeTree(join(directory, 'new')), describeTree(join(directory, 'source')))
+  t.is(tool(['copy-in', join(directory, 'deep')], archive('source/sub')).status, 0)
+  t.is(readFileSync(join(directory, 'deep/three'), 'utf8'), 'three')
+  t.is(tool(['copy-in', join(directory, 'link')], archive('source/one', 'source/two')).status, 1)
 })
 
 test('a tool that fails says so in one line and ends with 1', async (t) => {

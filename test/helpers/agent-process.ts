@@ -43,10 +43,14 @@ export function socketTransport(socket: Socket): AgentTransport {
 }
 
 /** Ends it afterwards; it must not have died by itself, and a sanitizer must not have said anything. */
-export async function withAgent(t: ExecutionContext, run: (agent: AgentUnderTest) => Promise<void>): Promise<void> {
+export async function withAgent(
+  t: ExecutionContext,
+  run: (agent: AgentUnderTest) => Promise<void>,
+  program = join(ROOTFS, 'build/agent-checked'),
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'agent-test-'))
   const path = join(directory, 'socket')
-  const process = spawn(join(ROOTFS, 'build/agent-checked'), ['--socket', path], {
+  const process = spawn(program, ['--socket', path], {
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,
   })

@@ -25,19 +25,24 @@ async function guestOf(t: ExecutionContext, process: AgentUnderTest) {
   })
   session.stdout.resume()
   const lost: Error[] = []
-  const subject = { spec: busyboxSpec([]), agent, guest: { agentStream: async () => (await process.transport()) as never } }
+  const subject = {
+    spec: busyboxSpec([]),
+    agent,
+    guest: { agentStream: async () => (await process.transport()) as never },
+  }
   return {
     ticks: () => new Promise((resolve) => session.stdout.once('data', resolve)),
     hold: (guest = subject.guest) => holdPrograms({ ...subject, guest }, (reason) => lost.push(reason)),
     /** `T` is stopped, as of proc(5). */
     stands: () => /^State:\s+T/m.test(readFileSync(`/proc/${session.pid}/status`, 'utf8')),
     lost,
+    close: () => agent.close(),
   }
 }
 
 test('a guest that does not answer is not held; it goes on, and can be held later', (t) =>
   withAgent(t, async (agent) => {
-    const { hold, stands, ticks, lost } = await guestOf(t, agent)
+    const { hold, stands, ticks, lost, close } = await guestOf(t, agent)
     process.kill(agent.pid, 'SIGSTOP')
     await t.throwsAsync(hold(), { instanceOf: GuestError, message: /did not answer in 0.5 s/ })
     process.kill(agent.pid, 'SIGCONT')
@@ -48,13 +53,15 @@ test('a guest that does not answer is not held; it goes on, and can be held late
     await goOn()
     await ticks()
     t.deepEqual(lost, [])
+    close()
   }))
 
 test('of a guest that cannot be reached again its programs would stand still for ever: it is lost, and why is said', (t) =>
   withAgent(t, async (agent) => {
-    const { hold, lost } = await guestOf(t, agent)
+    const { hold, lost, close } = await guestOf(t, agent)
     const gone = new HostError('nobody listens')
     const goOn = await hold({ agentStream: () => Promise.reject(gone) })
     await t.throwsAsync(goOn(), { message: 'nobody listens' })
     t.deepEqual(lost, [gone])
+    close()
   }))
