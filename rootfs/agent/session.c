@@ -1,4 +1,4 @@
-/* The table of them, and what the host asks of one. The bytes are in session-io.c. */
+/* The table of them, and what the host asks of one. The bytes are in session-input.c and session-output.c. */
 #include "session.h"
 
 #include <errno.h>

@@ -69,7 +69,7 @@ class AgentClient implements Agent {
   #hello!: Exchange<Hello>
   #greeted = false
   #lastId = 0
-  #detaching: (() => void) | undefined
+  #detaching: Exchange<void> | undefined
   /** A guest that was given up may still come to stand still. */
   #heldLate: (() => void) | undefined
   #failure: CloisterError | undefined
@@ -127,7 +127,7 @@ class AgentClient implements Agent {
       connection.abort()
     }
     const closed = new Exchange<void>('to end the connection', { ...this.#patience, tooLate })
-    this.#detaching = () => closed.resolve()
+    this.#detaching = closed
     connection.end()
     await closed.answer
   }
@@ -287,10 +287,12 @@ class AgentClient implements Agent {
     this.#connection = undefined
     if (detaching && fault === undefined) {
       this.#hello.reject(new GuestError('The connection to the agent was ended.'))
-      detaching()
+      detaching.resolve()
       return
     }
-    this.#fail(describe(fault))
+    const reason = describe(fault)
+    detaching?.reject(reason)
+    this.#fail(reason)
   }
 
   #fail(reason: CloisterError): void {

@@ -1,15 +1,15 @@
 /** What a container is told of names: its own, and on a network those of others, or whom to ask when there is a way out. */
-import { writeFileSync } from 'node:fs'
+import { lstatSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { RunSpec } from '../instance/run-spec.ts'
+import type { RunSpec, Source } from '../instance/run-spec.ts'
 import type { NamespaceConnection } from '../network/connect.ts'
 import { hostResolvers, hostsFile } from '../network/resolvers.ts'
 import { type OciMount, readOnlyFile } from './mounts.ts'
 
 /** Files of their own over those of the root, which may be anybody's. */
-export function nameMounts({ name }: RunSpec, directory: string, connection?: NamespaceConnection): OciMount[] {
+export function nameMounts({ name, source }: RunSpec, directory: string, connection?: NamespaceConnection): OciMount[] {
   const files = [
-    { path: '/etc/hostname', text: `${name}\n` },
+    ...(hasRoomForName(source) ? [{ path: '/etc/hostname', text: `${name}\n` }] : []),
     ...(connection ? [{ path: '/etc/hosts', text: hostsFile(name, connection.address) }] : []),
     ...(connection?.nat ? [{ path: '/etc/resolv.conf', text: hostResolvers() }] : []),
   ]
@@ -20,4 +20,12 @@ export function nameMounts({ name }: RunSpec, directory: string, connection?: Na
       writeFileSync(own, text, { mode: 0o644 })
       return readOnlyFile(own, path)
     })
+}
+
+/** A root where something else is in its place goes without: its programs run all the same. */
+function hasRoomForName(source: Source): boolean {
+  if (source.kind !== 'rootfs') return true
+  const etc = lstatSync(join(source.directory, 'etc'), { throwIfNoEntry: false })
+  if (!etc?.isDirectory()) return etc === undefined || etc.isSymbolicLink()
+  return lstatSync(join(source.directory, 'etc/hostname'), { throwIfNoEntry: false })?.isDirectory() !== true
 }

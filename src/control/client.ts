@@ -34,7 +34,8 @@ export async function connectControl({ name, directory, state }: InstanceRecord)
       if (!isAlive(state.owner)) throw new HolderGone()
       const { code = '' } = cause as NodeJS.ErrnoException
       if (!['ENOENT', 'ECONNREFUSED', 'EAGAIN'].includes(code) || Date.now() > deadline) {
-        throw new HostError(`Cannot reach instance "${name}": its control socket gave ${code || cause}.`, {
+        const reason = code === 'ENOENT' ? 'it is still starting' : `its control socket gave ${code || cause}`
+        throw new HostError(`Cannot reach instance "${name}": ${reason}.`, {
           hint: `"cloister rm -f ${name}" ends its process ${state.owner.pid}.`,
           cause,
         })

@@ -84,7 +84,7 @@ function touch(path: string): void {
   }
 }
 
-/** Who has a file open keeps it, name or not. */
+/** Who has a file open keeps it, name or not. One with a second name elsewhere would free nothing. */
 function tidy(directory: string, justMade: string, bytesMax: number): void {
   const entries = readdirSync(directory).flatMap((name) => {
     const status = statSync(join(directory, name), { throwIfNoEntry: false })
@@ -94,7 +94,7 @@ function tidy(directory: string, justMade: string, bytesMax: number): void {
     if (name.endsWith(UNFINISHED) && isStale(status)) rmSync(join(directory, name), { recursive: true, force: true })
   }
   const files = entries
-    .filter(({ name, status }) => status.isFile() && !name.endsWith(UNFINISHED))
+    .filter(({ name, status }) => status.isFile() && status.nlink === 1 && !name.endsWith(UNFINISHED))
     .sort((a, b) => b.status.mtimeMs - a.status.mtimeMs)
   let left = bytesMax - (files.find(({ name }) => name === justMade)?.status.size ?? 0)
   for (const { name, status } of files) {

@@ -2,11 +2,11 @@
  * The microvm level: the program under a Linux of its own, in a virtual machine of its own, looked after by our agent.
  * This process is its VMM.
  */
-import { type Agent, agentClient } from '../agent/client.ts'
+import type { Agent } from '../agent/client.ts'
 import type { Hello } from '../agent/messages.ts'
 import type { AgentSession } from '../agent/session.ts'
 import { Reactor } from '../backends/reactor.ts'
-import { type CloisterError, EXIT, HostError, UsageError } from '../errors.ts'
+import { type CloisterError, EXIT, UsageError } from '../errors.ts'
 import type { ExecSession, ExecSpec } from '../instance/exec.ts'
 import type {
   ExitResult,
@@ -21,36 +21,28 @@ import type {
 } from '../instance/instance.ts'
 import type { FileSource, RunSpec } from '../instance/run-spec.ts'
 import type { RunnerKind } from '../machine/choose-runner.ts'
-import { summarizeCpuPolicy } from '../machine/cpu-policy-summary.ts'
 import type { MachineEnd } from '../machine/exit-handler.ts'
 import { MIB } from '../memory/memory-map.ts'
-import { agentPath } from '../paths.ts'
-import { hostStamp } from '../snapshot/host-check.ts'
-import { askForMemory, guestMemoryUsage } from '../vmm/balloon-requests.ts'
-import { securityOfVm } from '../vmm/security.ts'
+import { askForMemory } from '../vmm/balloon-requests.ts'
 import { joinVmmCgroup, type VmmCgroup } from '../vmm/vmm-cgroup.ts'
-import { vmmUsage } from '../vmm/vmm-usage.ts'
 import { execProcess } from './agent-process.ts'
 import { createConsoleLog } from './console-log.ts'
-import { deadline } from './deadline.ts'
+import { describeMicrovm, microvmUsage } from './description.ts'
 import { endsByDefault } from './early-signals.ts'
 import { describeEnd, describeExit } from './ending.ts'
-import { type Guest, type GuestOrder, openGuest, RestoreFailure } from './guest.ts'
+import { goOnFrom, openFrom, openResumption } from './going-on.ts'
+import type { Guest, GuestOrder } from './guest.ts'
 import { type GuestLinux, guestLinux } from './guest-linux.ts'
 import { type Asked, GuestStart } from './guest-start.ts'
-import { findModules, modulesStamp } from './kernel-modules.ts'
-import { programFiles } from './program-files.ts'
 import { openProgramStreams, type ProgramStreams } from './program-streams.ts'
 import { rootImage } from './root-image.ts'
-import type { Resumption, SnapshotSubject } from './snapshot.ts'
-import { warmStart } from './warm.ts'
-import { warmKey } from './warm-key.ts'
+import { Standstill } from './standstill.ts'
+import { warmWays } from './warm-ways.ts'
+import { withResolvers } from './with-resolvers.ts'
 
 const SIGPIPE = 13
 /** A kernel and the program's pages; below this nothing useful fits. */
 const MEMORY_MIN = 32 * MIB
-/** One that goes on answers in milliseconds, on a host with time for it. */
-const RESTORE_MS = 60_000
 /** A guest that dies takes its agent along: why is heard a moment after. */
 const DYING_MS = 1000
 
@@ -90,15 +82,8 @@ class Microvm implements Instance {
   #agent: Agent | undefined
   #session: AgentSession | undefined
   #start: GuestStart | undefined
-  /** A snapshot is being written. */
-  #saving: Promise<void> | undefined
   readonly #calledOff = new AbortController()
-  #paused = false
-  /** Its programs are held while it stands still; this lets them go on. */
-  #goOnLater: (() => Promise<void>) | undefined
-  /** Until its programs are held no longer. */
-  #held: Promise<void> | undefined
-  readonly #beingStarted = new Set<Promise<unknown>>()
+  readonly #standstill
   /** Path of the root image. */
   #image: string | undefined
   /** Those that came before there was a program to hear them. */
@@ -113,13 +98,19 @@ class Microvm implements Instance {
     this.#spec = spec
     this.#options = options
     this.#console = createConsoleLog(this.#log)
+    this.#standstill = new Standstill({
+      calledOff: this.#calledOff.signal,
+      isOver: () => this.#over,
+      unlessOver: (work) => this.#unlessOver(work),
+      onLost: (reason) => this.#failBy(reason),
+    })
   }
 
   async start(): Promise<void> {
     this.phases.requested = now()
     const { detached = false } = this.#options
     const source = checked(this.#spec)
-    const from = await this.#openResumption()
+    const from = await openResumption(this.#spec)
     this.#linux = from?.linux ?? guestLinux(this.#spec.kernel)
     if (this.#linux.flavour === 'software-kvm' && this.#spec.cpus > 1) {
       this.#warn(`the Linux for a software KVM runs on one processor: --cpus ${this.#spec.cpus} gives it no more`)
@@ -129,7 +120,7 @@ class Microvm implements Instance {
     if (this.#over || image === undefined) return from?.close()
     if (detached) this.#joinGroup()
     const order = this.#order(image, this.#linux)
-    const guest = from ? await this.#openFrom(order, from) : await this.#newStart(order, source, image).open()
+    const guest = from ? await openFrom(order, from) : await this.#newStart(order, source).open()
     this.phases.created = now()
     this.phases.entered = now()
     this.#enter(guest)
@@ -171,16 +162,11 @@ class Microvm implements Instance {
   async pause(): Promise<void> {
     // What is still being made cannot stand still, and would start all the same.
     if (!this.#guest) throw new UsageError(`Cannot pause microVM "${this.#spec.name}": it has not started yet.`)
-    await this.#guest.machine.pause()
-    this.#paused = true
+    await this.#standstill.pause(this.#guest)
   }
 
-  async resume(): Promise<void> {
-    this.#paused = false
-    this.#guest?.machine.resume()
-    const goOn = this.#goOnLater
-    this.#goOnLater = undefined
-    await goOn?.()
+  resume(): Promise<void> {
+    return this.#standstill.resume(this.#guest)
   }
 
   async snapshot(asked: SnapshotOrder): Promise<SnapshotFacts> {
@@ -191,62 +177,11 @@ class Microvm implements Instance {
     await this.#start?.saved()
     const [guest, agent, linux, image] = [this.#guest, this.#agent, this.#linux, this.#image]
     if (!program || this.#over || !agent || !linux || image === undefined) throw ended()
-    const goesOn = withResolvers<void>()
-    this.#held = goesOn.promise
     const takeBack = this.#group?.makeRoom(this.#spec.memoryBytes)
     try {
-      return await this.#save({ spec: this.#spec, linux, image, guest, agent }, asked, goesOn.resolve)
-    } catch (error) {
-      const ending = this.#calledOff.signal.aborted || (this.#over && !(error instanceof HostError))
-      throw ending ? ended() : error
+      return await this.#standstill.snapshot({ spec: this.#spec, linux, image, guest, agent }, asked, ended)
     } finally {
-      goesOn.resolve()
       takeBack?.()
-    }
-  }
-
-  async #save(subject: SnapshotSubject, asked: SnapshotOrder, goesOn: () => void): Promise<SnapshotFacts> {
-    const { holdPrograms, saveMicrovm } = await import('./snapshot.ts')
-    const paused = this.#paused
-    const { signal } = this.#calledOff
-    // What is half started could not be told so over another connection.
-    await Promise.allSettled(this.#beingStarted)
-    const hold = () => holdPrograms(subject, (reason) => this.#failBy(reason))
-    // One that stands still since its last snapshot is as it has to be.
-    const goOn = this.#goOnLater ?? (await this.#runningMeanwhile(subject.guest, hold))
-    if (paused) {
-      this.#goOnLater = goOn
-      return await this.#untilSaved(saveMicrovm(subject, asked, { paused, onContinued: () => {}, signal }))
-    }
-    const { promise: continued, resolve: onContinued } = withResolvers<void>()
-    const saved = this.#untilSaved(saveMicrovm(subject, asked, { paused, onContinued, signal }))
-    saved.catch(() => {}).then(() => onContinued())
-    await continued
-    // The files are written beside its work.
-    await this.#unlessOver(goOn())
-    goesOn()
-    return await saved
-  }
-
-  /** What a snapshot reads stays until it is written. */
-  #untilSaved<T>(saved: Promise<T>): Promise<T> {
-    this.#saving = saved.then(
-      () => {},
-      () => {},
-    )
-    return saved
-  }
-
-  /** What stands still answers nobody. */
-  async #runningMeanwhile<T>(guest: Guest, work: () => Promise<T>): Promise<T> {
-    if (!this.#paused) return await work()
-    this.#paused = false
-    guest.machine.resume()
-    try {
-      return await work()
-    } finally {
-      await guest.machine.pause()
-      this.#paused = true
     }
   }
 
@@ -258,43 +193,19 @@ class Microvm implements Instance {
   async exec(asked: ExecSpec): Promise<ExecSession> {
     const cannot = `Cannot run ${asked.tool ?? asked.argv[0]} in "${this.#spec.name}"`
     const program = await this.#program.promise
-    await this.#held
-    if (!program || this.#over || !this.#agent) throw new UsageError(`${cannot}: it has ended.`)
-    const started = this.#agent.start(execProcess(this.#spec, asked))
-    this.#beingStarted.add(started)
-    return await started.finally(() => this.#beingStarted.delete(started))
+    return await this.#standstill.starting(async () => {
+      if (!program || this.#over || !this.#agent) throw new UsageError(`${cannot}: it has ended.`)
+      return await this.#agent.start(execProcess(this.#spec, asked))
+    })
   }
 
   usage(): Usage {
-    const balloon = this.#guest?.devices.balloon
-    return {
-      ...vmmUsage(),
-      memoryLimitBytes: this.#spec.memoryBytes,
-      exits: this.#guest?.machine.exits() ?? 0,
-      ...(balloon && { guestMemory: guestMemoryUsage(balloon) }),
-    }
+    return microvmUsage(this.#spec, this.#guest)
   }
 
   describe(): InstanceDescription {
-    const facts = this.#guest?.devices.describe()
-    const policy = this.#guest?.machine.policy
-    return {
-      security: securityOfVm({
-        ...this.#spec,
-        kernel: this.#spec.kernel ?? 'a Linux of its own',
-        files: 'an image that it reads, and what it writes in its memory',
-        vsock: facts?.vsock !== undefined,
-        group: this.#group,
-      }),
-      details: {
-        kernel: this.#linux?.path,
-        start: this.#spec.from !== undefined ? 'snapshot' : this.#guest?.restored ? 'warm' : 'cold',
-        ...(this.#release !== undefined && { kernelRelease: this.#release }),
-        ...facts,
-        ...this.#group?.describe(),
-        ...(policy && { processor: summarizeCpuPolicy(policy), policy }),
-      },
-    }
+    const [guest, linux, group, release] = [this.#guest, this.#linux, this.#group, this.#release]
+    return describeMicrovm(this.#spec, { guest, linux, group, release })
   }
 
   async close(): Promise<void> {
@@ -337,20 +248,12 @@ class Microvm implements Instance {
     }
   }
 
-  #newStart(order: GuestOrder, source: FileSource, image: string): GuestStart {
-    const { linux } = order
-    const { initrd } = this.#spec
-    const index = linux.flavour === 'foreign' && initrd === undefined ? findModules(linux.path) : undefined
-    const modules = index && modulesStamp(index)
-    const parts = [agentPath, ...(initrd === undefined ? [] : [initrd])]
-    const facts = { spec: this.#spec, digest: linux.digest, files: parts, modules, host: hostStamp() }
-    const files = programFiles(source, this.#spec)
-    const way = (key: string | undefined) => (key === undefined ? undefined : warmStart(key, this.#log))
-    const ways = { booted: way(warmKey(facts)), rooted: way(warmKey({ ...facts, root: [image, ...files] })), files }
+  #newStart(order: GuestOrder, source: FileSource): GuestStart {
+    const ways = warmWays(order, source, this.#log)
     this.#start = new GuestStart(order, ways, {
       log: this.#log,
       terminal: () => this.#terminal,
-      isPaused: () => this.#paused,
+      isPaused: () => this.#standstill.paused,
       isOver: () => this.#over,
       unlessOver: (work) => this.#unlessOver(work),
       onMade: (guest) => this.#enter(guest),
@@ -363,23 +266,6 @@ class Microvm implements Instance {
       },
     })
     return this.#start
-  }
-
-  async #openResumption(): Promise<Resumption | undefined> {
-    if (this.#spec.from === undefined) return undefined
-    const { resumeFrom } = await import('./snapshot.ts')
-    return await resumeFrom({ ...this.#spec, from: this.#spec.from })
-  }
-
-  async #openFrom(order: GuestOrder, from: Resumption): Promise<Guest> {
-    const context = { ...order.context, ownFiles: from.ownFiles }
-    try {
-      return await openGuest({ ...order, spec: from.spec, context }, from.snapshot)
-    } catch (error) {
-      throw error instanceof RestoreFailure ? error.cause : error
-    } finally {
-      from.close()
-    }
   }
 
   #enter(guest: Guest): void {
@@ -396,26 +282,17 @@ class Microvm implements Instance {
     if (asked) await this.#runProgram(asked)
   }
 
-  /** Its program was held in another guest; it has not done anything in this one. */
   async #goOnFrom(guest: Guest): Promise<void> {
     void guest.machine.ended.then((end) => this.#machineEnded(end))
-    const { goOnAs, notHeld } = await import('./snapshot.ts')
-    const late = deadline(RESTORE_MS, () => this.#paused)
-    try {
-      const stream = await this.#unlessOver(Promise.race([guest.agentStream(), late.failed]))
-      if (!stream) return
-      const agent = agentClient(stream, { isPaused: () => this.#paused })
-      this.#agent = agent
-      const hello = await this.#unlessOver(Promise.race([agent.hello(), late.failed]))
-      if (!hello) return
-      this.#greeted(hello)
-      const main = hello.sessions.find((session) => session.main)
-      if (!main || !hello.held) throw notHeld()
-      const { released, session } = goOnAs(this.#spec, guest, agent, main.id)
-      await this.#runProgram({ configured: released, started: Promise.resolve(session) })
-    } finally {
-      late.clear()
-    }
+    const asked = await goOnFrom(this.#spec, guest, {
+      isPaused: () => this.#standstill.paused,
+      unlessOver: (work) => this.#unlessOver(work),
+      onAgent: (agent) => {
+        this.#agent = agent
+      },
+      onGreeted: (hello) => this.#greeted(hello),
+    })
+    if (asked) await this.#runProgram(asked)
   }
 
   #greeted({ release, missing }: Hello): void {
@@ -495,7 +372,7 @@ class Microvm implements Instance {
   async #releaseAll(): Promise<void> {
     this.#agent?.close()
     await this.#start?.saved()
-    await this.#saving
+    await this.#standstill.saved()
     await this.#guest?.close()
     await this.#reactor?.close()
     this.#streams?.close()
@@ -524,14 +401,6 @@ function checked({ source, program, memoryBytes, name }: RunSpec): FileSource {
     })
   }
   return source
-}
-
-function withResolvers<T>() {
-  let resolve: (value: T) => void = () => {}
-  const promise = new Promise<T>((given) => {
-    resolve = given
-  })
-  return { promise, resolve }
 }
 
 const now = () => process.hrtime.bigint()

@@ -11,6 +11,8 @@ export const ROOT_SERIAL = 'cloister-root'
 
 export interface RootDisk extends Attached {
   readonly bytes: number
+  /** Of the image, until it is closed. */
+  readonly fd: number
 }
 
 /** @throws HostError, UsageError */
@@ -23,6 +25,7 @@ export function attachRootDisk(path: string, { reactor, log, exchanged = false }
   let closed = false
   return {
     bytes,
+    fd: image.fd,
     devices: [virtioBlk(disk, undefined, { exchanged })],
     commandLine: '',
     threads: files.threads,

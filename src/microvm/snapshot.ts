@@ -15,7 +15,7 @@ import { disksToRestore, disksToSave } from '../vmm/snapshot-disks.ts'
 import type { Guest } from './guest.ts'
 import { guestIdentity } from './guest-config.ts'
 import type { GuestLinux } from './guest-linux.ts'
-import { keptImage } from './root-image.ts'
+import { heldImage, holdImage } from './snapshot-image.ts'
 
 export const LEVEL = 'microvm'
 
@@ -89,6 +89,7 @@ export async function saveMicrovm(
         signal,
       },
     )
+    holdImage(image, devices.root.fd, directory)
     return { pausedMs, bytes }
   } finally {
     opened?.close()
@@ -118,7 +119,7 @@ export async function resumeFrom(spec: RunSpec & { readonly from: string }): Pro
       spec: { ...spec, disks },
       ownFiles,
       // Its name says what is in it; where it lies is not for a snapshot to say.
-      image: keptImage(state.text('image')),
+      image: heldImage(state.text('image'), spec.from),
       // It is in memory: nothing of it is read.
       linux: { flavour: 'foreign', path: state.text('kernel'), digest: snapshot.manifest.digests.kernel ?? '' },
       close: () => snapshot.close(),

@@ -19,7 +19,8 @@ interface Guest {
   destroyed(): boolean
 }
 
-function guest(options: AgentOptions = {}): Guest {
+/** @param ends whether it ends its connection when the host has ended its own */
+function guest(options: AgentOptions = {}, ends = true): Guest {
   let data: (bytes: Uint8Array) => void = () => undefined
   let closed: (reason?: Error) => void = () => undefined
   let destroyed = false
@@ -32,7 +33,7 @@ function guest(options: AgentOptions = {}): Guest {
     onClosed(listener) {
       closed = listener
     },
-    end: () => closed(),
+    end: () => ends && closed(),
     destroy() {
       destroyed = true
       closed()
@@ -220,8 +221,17 @@ test('a guest that is silent is given up, with the question that it left open', 
   const it = guest({ answerMs: 30 })
   await t.throwsAsync(it.client.hello(), { instanceOf: GuestError, message: /did not answer in 0.03 s/ })
   const { guest: other, session } = await running({ answerMs: 30 })
-  await t.throwsAsync(other.client.hold(), { message: /it was asked to stand still/ })
+  await t.throwsAsync(other.client.shutdown(), { message: /it was asked to shut down/ })
   await t.throwsAsync(session.wait(), { instanceOf: GuestError })
+})
+
+test('a guest that breaks the protocol instead of ending its connection is given up at once', async (t) => {
+  const it = guest({}, false)
+  it.says(hello())
+  const detached = it.client.detach()
+  it.says(frame(999, 0))
+  await t.throwsAsync(detached, { instanceOf: GuestError, message: /broke the protocol/ })
+  t.true(it.isLost())
 })
 
 test('a paused guest is waited for', async (t) => {

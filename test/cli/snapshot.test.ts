@@ -1,6 +1,7 @@
 /** `cloister snapshot` and `cloister clone` as a user has them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 
 import { type Cli, commandLine } from '../helpers/cli.ts'
@@ -101,9 +102,10 @@ kvmTestSerial('a paused instance is saved and stays paused', async (t) => {
   const cloister = detachedCommandLine(t)
   await start(t, cloister, COUNT_FOR_EVER)
   await cloister(['pause', 'web'])
-  const printed = (await cloister(['logs', 'web'])).stdout
   t.like(await cloister(['snapshot', 'create', 'web', 'ready']), { status: 0, stderr: '' })
   t.is((await recordOf(cloister))?.status, 'paused')
+  const printed = (await cloister(['logs', 'web'])).stdout
+  await sleep(300)
   t.is((await cloister(['logs', 'web'])).stdout, printed)
   await cloister(['clone', 'ready', '--name', 'two'])
   await until(async () => (await cloister(['logs', 'two'])).stdout !== '')

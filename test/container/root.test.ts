@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { nameMounts } from '../../src/container/names.ts'
 import { prepareRoot } from '../../src/container/root.ts'
 import { runtimeId } from '../../src/container/sweep.ts'
 import { instanceKey } from '../../src/host/cgroup.ts'
@@ -42,4 +43,18 @@ test('instances of one name in two state roots have control groups of their own'
   t.not(instanceKey('web', '/run/cloister/instances/web'), instanceKey('web', '/tmp/other/instances/web'))
   t.is(instanceKey('web', '/x'), instanceKey('web', '/x'))
   t.is(runtimeId('a b/../c'), 'a_b_.._c')
+})
+
+test('its name is in /etc/hostname, but for a root that has something else in the place of the file', (t) => {
+  const given = temporaryDirectory(t)
+  const destinations = () =>
+    nameMounts(busyboxSpec([], { source: { kind: 'rootfs', directory: given } }), temporaryDirectory(t)).map(
+      ({ destination }) => destination,
+    )
+  t.deepEqual(destinations(), ['/etc/hostname'])
+  writeFileSync(join(given, 'etc'), '')
+  t.deepEqual(destinations(), [])
+  rmSync(join(given, 'etc'))
+  mkdirSync(join(given, 'etc/hostname'), { recursive: true })
+  t.deepEqual(destinations(), [])
 })

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { openFileCache } from '../../src/microvm/image-cache.ts'
@@ -72,4 +81,15 @@ test('the directory is its owner’s alone, and what is no file in it is no hit'
   mkdirSync(join(directory, 'a'))
   t.is(find('a'), undefined)
   t.true(existsSync(join(directory, 'a')))
+})
+
+test('a file with a second name stays, which a snapshot gave it: to remove it would free nothing', async (t) => {
+  const { put, directory, age, names } = cache(t, 250)
+  await put('kept')
+  await put('old')
+  linkSync(join(directory, 'kept'), join(directory, '../snapshot'))
+  age('kept', 2 * DAY)
+  age('old', DAY)
+  await put('new', 200)
+  t.deepEqual(names(), ['kept', 'new'])
 })

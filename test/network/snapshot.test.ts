@@ -59,3 +59,26 @@ networkTest(
   },
   VMS,
 )
+
+networkTest(
+  'where there is no room for all clones, those that have some are named, and the others are said to have failed',
+  async (t) => {
+    const host = await ownHost(t)
+    // The host and five more.
+    await host.cloister('network', 'create', 'n1', '--subnet', '10.77.0.0/29')
+    await host.cloister('run', '-d', '--name', 'web', '--memory', '16M', '--net', 'n1', BUSYBOX, 'sleep', '600')
+    await host.cloister('snapshot', 'create', 'web', 'ready')
+    const { status, stdout, stderr } = await host.cloister('clone', 'ready', '--name', 'w', '--count', '6')
+    t.is(status, 1)
+    const names = stdout.split('\n').filter(Boolean)
+    t.is(names.length, 4, stderr)
+    t.is(names[0], 'w-1')
+    t.is(stderr.match(/^cloister: Cannot .*\.$/gm)?.length, 2, stderr)
+    const { stdout: running } = await host.cloister('ps', '-q')
+    t.deepEqual(running.split('\n').filter(Boolean).sort(), [...names, 'web'].sort())
+    await host.cloister('rm', '-f', 'web', ...names)
+    await host.cloister('network', 'rm', 'n1')
+    t.deepEqual(host.left(), [])
+  },
+  VMS,
+)

@@ -1,10 +1,8 @@
-/* The bytes between a program and the host. */
+/* What a program says goes to the host; session-input.c has the other direction. */
 #include "session.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +10,7 @@
 #include "dispatch.h"
 #include "finish.h"
 #include "link.h"
+#include "session-input.h"
 
 enum {
 	/* Room that output leaves to everything else that wants to be said. */
@@ -19,91 +18,6 @@ enum {
 	/* A frame of output is not worth its while with less. */
 	LEAST = SPARE + HEADER_SIZE + 4096,
 };
-
-static int input_fd(const struct session *session)
-{
-	return session->flags & SESSION_TTY ? session->out.fd : session->in;
-}
-
-static void close_input(struct session *session)
-{
-	if (session->in >= 0)
-		close(session->in);
-	session->in = -1;
-}
-
-/* What nobody takes any more has been taken as well: the host need not wait with it. */
-static void throw_away(struct session *session)
-{
-	session->taken += session->waiting_end - session->waiting_start;
-	session->waiting_start = session->waiting_end = 0;
-}
-
-static void write_input(struct session *session)
-{
-	int fd = input_fd(session);
-
-	while (fd >= 0 && session->waiting_start < session->waiting_end) {
-		ssize_t count = write(fd, session->waiting + session->waiting_start, session->waiting_end - session->waiting_start);
-
-		if (count < 0 && errno == EAGAIN)
-			return;
-		if (count < 0 && errno != EINTR) {
-			close_input(session);
-			break;
-		}
-		session->waiting_start += count > 0 ? (uint32_t)count : 0;
-		session->taken += count > 0 ? (uint32_t)count : 0;
-	}
-	throw_away(session);
-	if (session->in_ends)
-		close_input(session);
-}
-
-bool session_input(struct session *session, struct reader *bytes)
-{
-	uint32_t waiting = session->waiting_end - session->waiting_start;
-	uint32_t count = (uint32_t)left(bytes);
-
-	if (session->in_ends || waiting + session->taken + count > STDIN_WINDOW)
-		return false;
-	if (session->waiting == NULL)
-		session->waiting = malloc(STDIN_WINDOW);
-	if (session->waiting == NULL) {
-		close_input(session);
-		session->taken += count;
-		return true;
-	}
-	if (session->waiting_start > 0) {
-		memmove(session->waiting, session->waiting + session->waiting_start, waiting);
-		session->waiting_start = 0;
-	}
-	memcpy(session->waiting + waiting, bytes->at, count);
-	session->waiting_end = waiting + count;
-	if (!is_held())
-		write_input(session);
-	return true;
-}
-
-void session_input_ends(struct session *session)
-{
-	session->in_ends = true;
-	if (!is_held() && session->waiting_start == session->waiting_end)
-		close_input(session);
-}
-
-static void say_credit(struct session *session)
-{
-	if (session->taken == 0 || !session->attached || !outgoing_has_room(SPARE))
-		return;
-	/* Small inputs need no answer. */
-	if (session->taken < STDIN_WINDOW / 2)
-		return;
-	frame_begin(FRAME_STDIN_CREDIT, session->id);
-	frame_u32(session->taken);
-	frame_end();
-	session->taken = 0;
-}
 
 static void close_output(struct output *output)
 {
@@ -219,7 +133,7 @@ void session_serve(struct session *session)
 	session->in_polled = NULL;
 	serve_output(session, &session->out, FRAME_STDOUT);
 	serve_output(session, &session->err, FRAME_STDERR);
-	say_credit(session);
+	say_input_credit(session);
 	if (!is_over(session))
 		return;
 	/* One that nobody knows has nobody to tell; the main one waits for somebody. */
@@ -251,8 +165,8 @@ int session_poll(struct session *session, struct pollfd *fds)
 	session->in_polled = session->out.polled = session->err.polled = NULL;
 	if (is_held())
 		return 0;
-	if (session->waiting_start < session->waiting_end && input_fd(session) >= 0)
-		session->in_polled = wait_for(fds, &count, input_fd(session), POLLOUT);
+	if (awaited_input(session) >= 0)
+		session->in_polled = wait_for(fds, &count, awaited_input(session), POLLOUT);
 	if (wants_output(session, &session->out))
 		session->out.polled = wait_for(fds, &count, session->out.fd, POLLIN);
 	if (wants_output(session, &session->err))
