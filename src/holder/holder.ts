@@ -120,7 +120,10 @@ async function start(instance: Instance): Promise<void> {
     new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined))),
   ])
   if (ended?.report !== undefined && NEVER_RAN.includes(ended.exitCode)) {
-    throw new CloisterError(ended.report, { exitCode: ended.exitCode })
+    // A guest's kernel says in further lines why it gave up: an error has two more.
+    const [what, ...why] = ended.report.split('\n')
+    const hint = why.slice(0, 2).map((line) => line.trim())
+    throw new CloisterError(what!, { exitCode: ended.exitCode, ...(hint.length > 0 && { hint: hint.join('\n  ') }) })
   }
 }
 

@@ -2,6 +2,7 @@
  * Snapshots of a microVM, and going on from one. The agent holds all programs first and its connection is closed, so that
  * no stream to the host is in a snapshot; whoever goes on, this guest or another one, is told who it is before they do.
  */
+import { rmSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Agent } from '../agent/client.ts'
 import type { AgentSession } from '../agent/session.ts'
@@ -89,7 +90,12 @@ export async function saveMicrovm(
         signal,
       },
     )
-    holdImage(image, devices.root.fd, directory)
+    try {
+      holdImage(image, devices.root.fd, directory)
+    } catch (error) {
+      rmSync(directory, { recursive: true, force: true })
+      throw error
+    }
     return { pausedMs, bytes }
   } finally {
     opened?.close()

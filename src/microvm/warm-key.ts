@@ -31,6 +31,9 @@ export interface WarmFacts {
 export function warmKey({ spec, digest, files, modules, root, host }: WarmFacts): string | undefined {
   const { cold, trace, disks = [], network, volumes = [], memoryBytes, cpus, append } = spec
   if (cold || trace || network?.kind === 'tap') return undefined
+  const contents = [...files, fileURLToPath(import.meta.url)].map(contentOf)
+  // Whoever boots from it says what is wrong with it.
+  if (contents.includes(undefined)) return undefined
   const facts = {
     form: FORM,
     host,
@@ -43,10 +46,16 @@ export function warmKey({ spec, digest, files, modules, root, host }: WarmFacts)
     network: network?.kind === 'network',
     volumes: volumes.length,
     disks: disks.map(({ readOnly }) => readOnly),
-    files: [...files, fileURLToPath(import.meta.url)].map(contentOf),
+    files: contents,
   }
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 40)
 }
 
-/** Its path does not matter, and a file made anew may be the same. */
-const contentOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')
+/** Its path does not matter, and a file made anew may be the same. Undefined when it cannot be read. */
+function contentOf(path: string): string | undefined {
+  try {
+    return createHash('sha256').update(readFileSync(path)).digest('hex')
+  } catch {
+    return undefined
+  }
+}

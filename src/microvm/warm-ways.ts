@@ -9,7 +9,11 @@ import { programFiles } from './program-files.ts'
 import { warmStart } from './warm.ts'
 import { warmKey } from './warm-key.ts'
 
-export function warmWays({ spec, linux, image }: GuestOrder, source: FileSource, log: (line: string) => void): WarmWays {
+export function warmWays(
+  { spec, linux, image }: GuestOrder,
+  source: FileSource,
+  log: (line: string) => void,
+): WarmWays {
   const { initrd } = spec
   const index = linux.flavour === 'foreign' && initrd === undefined ? findModules(linux.path) : undefined
   const modules = index && modulesStamp(index)

@@ -35,6 +35,8 @@ export interface Attached {
 export interface AttachedDisk {
   readonly spec: DiskSpec
   readonly disk: Disk
+  /** Of what was opened: by now another file may have its name. */
+  readonly inode?: string | undefined
 }
 
 /** Where a VM is on a network of Cloister's: what a guest must be told that was at another place. */

@@ -1,4 +1,5 @@
 /** `--disk`: images and block devices of the host as virtio-blk devices of one VM, in the order they were asked for. */
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type AsyncFiles, openAsyncFiles } from '../backends/disk/async-files.ts'
 import type { Disk } from '../backends/disk/disk.ts'
@@ -31,10 +32,11 @@ export function attachDisks(
       noteFormat(spec.base ?? spec.path, log)
     }
     const facts = specs.map((spec, index) => ({ ...spec, bytes: disks[index]!.bytes, engine: files.kind }))
+    const inodes = specs.map(({ path }) => inodeOf(path))
     let closed = false
     return {
       devices: disks.map((disk, index) => virtioBlk(disk, specs[index]!.rate, { exchanged })),
-      disks: specs.map((spec, index) => ({ spec, disk: disks[index]! })),
+      disks: specs.map((spec, index) => ({ spec, disk: disks[index]!, inode: inodes[index] })),
       commandLine: '',
       threads: files.threads,
       describe: () => ({
@@ -67,6 +69,12 @@ function noteFormat(path: string, log: (line: string) => void): void {
       `disk ${path}: this looks like ${format}, and the guest gets it byte for byte, header and all. ` +
         `For what is inside: qemu-img convert -f ${format} -O raw.`,
     )
+}
+
+/** Undefined when there is none of that name any more. */
+export const inodeOf = (path: string): string | undefined => {
+  const status = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return status && `${status.dev}:${status.ino}`
 }
 
 /** A VM that could write our records could speak for any other. */

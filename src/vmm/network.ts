@@ -55,7 +55,11 @@ interface Rest {
   close(): void
 }
 
-function attached(device: VirtioNet, tap: Tap, { mac, address, nat = false, commandLine, describe, close }: Rest): Attached {
+function attached(
+  device: VirtioNet,
+  tap: Tap,
+  { mac, address, nat = false, commandLine, describe, close }: Rest,
+): Attached {
   return {
     devices: [device],
     ...(address && { network: { mac: bytesOf(mac), address, nat } }),

@@ -20,6 +20,7 @@ import { HostError, pathFault } from '../errors.ts'
 import type { DiskSpec } from '../instance/run-spec.ts'
 import { type Json, SavedFields } from '../virtio/saved-state.ts'
 import type { AttachedDisk } from './attach.ts'
+import { inodeOf } from './disks.ts'
 
 const COPY_BYTES = 2 ** 20
 const HOLE_BYTES = 4096
@@ -39,10 +40,12 @@ export function disksToSave(disks: readonly AttachedDisk[]): {
   saved: Json
 } {
   const files: DiskContents[] = []
-  const saved = disks.map(({ spec, disk }, index): Json => {
+  const saved = disks.map(({ spec, disk, inode }, index): Json => {
+    const replaced = inodeOf(spec.path) !== inode
+    if (spec.readOnly && replaced) throw gone(spec)
     if (spec.readOnly) return { ...identity(spec.path) }
     const name = `disk-${index}`
-    const raw = spec.copyOnWrite !== true && spec.base === undefined
+    const raw = spec.copyOnWrite !== true && spec.base === undefined && !replaced
     files.push({
       name,
       write: (path) => (raw ? copyFile(spec.path, disk.bytes, path) : copyDisk(disk, path)),
@@ -77,6 +80,11 @@ export function disksToRestore(
   })
   return { disks, ownFiles }
 }
+
+const gone = ({ path }: DiskSpec) =>
+  new HostError(`Cannot take a snapshot with the disk ${path}: another file has its name by now, or none.`, {
+    hint: 'A read-only disk is not kept in a snapshot: put the file back that the VM was started with.',
+  })
 
 const damaged = () => new HostError('Cannot restore the disks: the snapshot does not say what they were.')
 

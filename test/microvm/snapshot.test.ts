@@ -1,6 +1,6 @@
 /** Snapshots and clones of microVMs, from the command line: a Linux and its programs go on in several places. */
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'

@@ -68,3 +68,7 @@ test('no guest goes on from another’s boot when asked not to, when its exits a
   t.is(keyOf({ network: { kind: 'tap', name: 'tap0' } }), undefined)
   t.not(keyOf({ network: { kind: 'none' } }), undefined)
 })
+
+test('where a file that it boots from cannot be read, nothing is gone on from: the boot says what is wrong', (t) => {
+  t.is(keyOf({}, { files: [join(temporaryDirectory(t), 'nowhere')] }), undefined)
+})

@@ -1,6 +1,15 @@
 /** Disks in snapshots of unikernels: each copy has them as they were then, whatever was under way. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -95,6 +104,26 @@ for (const [kind, disk] of Object.entries({
     t.is(await letterIn(again), 'b')
   })
 }
+
+kvmTestSerial(
+  'a disk whose file was replaced while it was in use is saved as its guest sees it, or not at all',
+  async (t) => {
+    for (const readOnly of [false, true]) {
+      const path = image(t)
+      const original = await started(t, shell('original', [{ path, readOnly }]))
+      t.is(await letterIn(original), 'a')
+      writeFileSync(`${path}.new`, 'z'.repeat(64 * BLOCK))
+      renameSync(`${path}.new`, path)
+      if (readOnly) {
+        await t.throwsAsync(snapshotOf(t, original), { instanceOf: HostError, message: /another file has its name/ })
+      } else {
+        const from = await snapshotOf(t, original)
+        t.is(await letterIn(await started(t, shell('copy', [{ path, readOnly }], { from }))), 'a')
+      }
+      t.is(await letterIn(original), 'a')
+    }
+  },
+)
 
 kvmTestSerial('the copy of a disk takes no more room than what is in it', async (t) => {
   const path = image(t, 'x', 2 ** 18)

@@ -6,13 +6,14 @@ import { HostError } from '../../src/errors.ts'
 import type { DiskSpec } from '../../src/instance/run-spec.ts'
 import type { Json } from '../../src/virtio/saved-state.ts'
 import type { AttachedDisk } from '../../src/vmm/attach.ts'
+import { inodeOf } from '../../src/vmm/disks.ts'
 import { disksToRestore, disksToSave } from '../../src/vmm/snapshot-disks.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
 
 const noFile = (name: string): never => {
   throw new HostError(`no ${name}`)
 }
-const saved = (spec: DiskSpec): Json => disksToSave([{ spec } as AttachedDisk]).saved
+const saved = (spec: DiskSpec): Json => disksToSave([{ spec, inode: inodeOf(spec.path) } as AttachedDisk]).saved
 
 test('a disk that can be written is never the file of the original', (t) => {
   const path = join(temporaryDirectory(t), 'disk.img')

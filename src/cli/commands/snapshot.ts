@@ -23,13 +23,16 @@ import { renderTable } from '../table.ts'
 import { askForSnapshot, patiently } from '../taking.ts'
 import { print } from '../terminal.ts'
 
+/** So many commands may want the next free name at the same time. */
+const NAME_ATTEMPTS = 16
+
 export async function create(context: CommandContext): Promise<number> {
   const [instance = '', given] = context.arguments.operands
   const store = await openStore(context)
   const record = liveRecordNamed(store, instance, 'take a snapshot of')
   const base = text(context.arguments, 'base')
   const basis = base === undefined ? {} : { base: snapshotNamed(base, 'build on').directory }
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     const { name, directory } = newSnapshot(instance, given)
     try {
       await askForSnapshot(record, { directory, ...basis })
@@ -37,7 +40,7 @@ export async function create(context: CommandContext): Promise<number> {
       return 0
     } catch (error) {
       // Another one may have taken the name that was free.
-      if (given !== undefined || !existsSync(directory)) throw error
+      if (given !== undefined || !existsSync(directory) || attempt === NAME_ATTEMPTS) throw error
     }
   }
 }
