@@ -1,6 +1,6 @@
 /** Snapshots and clones of microVMs, from the command line: a Linux and its programs go on in several places. */
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'
@@ -105,6 +105,13 @@ microvmTest(
     t.is(await hello(t, cloister, 'c'), 'hello 1 from c\n')
 
     const directory = join(cloister.root, 'data/snapshots/s1')
+    // Its own, where the cache has none any more.
+    const elsewhere = join(cloister.root, 'image')
+    renameSync(join(images, image), elsewhere)
+    await ask(['clone', 's1', '--name', 'd'])
+    t.is(await hello(t, cloister, 'd'), 'hello 1 from d\n')
+    renameSync(elsewhere, join(images, image))
+    rmSync(join(directory, 'root.erofs'))
     const manifest = readFileSync(join(directory, 'snapshot.json'), 'utf8')
     for (const name of ['/etc/passwd', `../erofs/${image}`, 'a'.repeat(64)]) {
       const altered = manifest.replace(/"image": *"[^"]*"/, `"image":"${name}"`)
