@@ -5,7 +5,7 @@
  * (CVE-2026-1386 was such a pre-made directory): state is kept only in real directories that we own and others
  * cannot write.
  */
-import { chmodSync, existsSync, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { HostError, pathFault } from '../errors.ts'
 
@@ -82,17 +82,26 @@ function checkedDirectory(path: string): Stats {
   return stat
 }
 
-/** One by one: with `recursive` Node 20 tries for ever where a directory that is there takes no others, as in /proc. */
+/**
+ * One by one: with `recursive` Node 20 tries for ever where a directory that is there takes no others, as in /proc.
+ * Another process may make the same ones at the same time.
+ */
 function makeDirectories(path: string): void {
+  try {
+    makeDirectory(path)
+  } catch (error) {
+    const parent = dirname(path)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error
+    makeDirectories(parent)
+    makeDirectory(path)
+  }
+}
+
+function makeDirectory(path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 })
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') return
-    const parent = dirname(path)
-    if (code !== 'ENOENT' || parent === path || existsSync(parent)) throw error
-    makeDirectories(parent)
-    mkdirSync(path, { mode: 0o700 })
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 

@@ -1,6 +1,7 @@
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test from 'ava'
 import { HostError } from '../../src/errors.ts'
 import { claimDirectory, claimRunRoot, stateRoots } from '../../src/instance/state-root.ts'
@@ -103,4 +104,14 @@ test('a variable of the login that names no absolute path counts as missing, as 
   const home = { HOME: '/home/x' }
   t.deepEqual(stateRoots({ ...home, XDG_DATA_HOME: 'data', XDG_RUNTIME_DIR: 'run' }, 7), stateRoots(home, 7))
   t.throws(() => stateRoots({ HOME: 'x' }, 7), { instanceOf: HostError, message: /HOME is not set/ })
+})
+
+test('several processes that make the same directories at the same time all have them', async (t) => {
+  const place = temporaryDirectory(t)
+  const module = new URL('../../src/instance/state-root.js', import.meta.url).href
+  const path = join(place, ...'abcdefghijklmnopqrstuvwxyz')
+  const start = Date.now() + 400
+  const script = `import('${module}').then((m) => { while (Date.now() < ${start}); m.claimDirectory('${path}') })`
+  const run = promisify(execFile)
+  await t.notThrowsAsync(Promise.all([1, 2, 3, 4].map(() => run(process.execPath, ['-e', script]))))
 })
