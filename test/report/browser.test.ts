@@ -250,7 +250,7 @@ browserTest('the raw data can be saved, copied and read', async (t) => {
   const { directory } = t.context
   await browser.send('Page.setDownloadBehavior', { behavior: 'allow', downloadPath: directory })
   await browser.evaluate(`document.getElementById('data-download').click()`)
-  const file = join(directory, 'cloister-compare-2.json')
+  const file = join(directory, 'cloister-compare-3.json')
   for (let waited = 0; !existsSync(file) && waited < 200; waited++) await sleep(100)
   t.true(existsSync(file), readdirSync(directory).join(', '))
   t.deepEqual(JSON.parse(readFileSync(file, 'utf8')), comparison)
