@@ -62,13 +62,17 @@ export const shortSet = [
     titles: ['vector registers are kept across exits, and hold AVX where the policy says so (gcc)'],
   },
   {
-    file: 'cli/run',
+    file: 'contract/levels/unikernel',
     titles: [
-      '*: exit status, standard error, environment and working directory are the program*',
+      'unikernel: exit status, standard error, environment and working directory are the program*',
       'unikernel: -i connects standard input to its end*',
       'unikernel: an interrupt reaches the program*',
       'unikernel: the time limit ends a program*',
     ],
+  },
+  {
+    file: 'contract/levels/container',
+    titles: ['container: exit status, standard error, environment and working directory are the program*'],
   },
   {
     file: 'container/container',
