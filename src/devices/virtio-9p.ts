@@ -9,6 +9,7 @@ import { type Chain, gather, scatter } from '../virtio/chain.ts'
 import { type DeviceHost, type DeviceQueue, type QueueSpec, VIRTIO_ID, type VirtioDevice } from '../virtio/device.ts'
 import { DriverError } from '../virtio/driver-error.ts'
 import { type Json, SavedFields } from '../virtio/saved-state.ts'
+import { UnderWay } from '../virtio/under-way.ts'
 
 /** The configuration space holds the tag: its length, 16 bits, and its characters. */
 export const VIRTIO_9P_MOUNT_TAG = 1n << 0n
@@ -50,11 +51,7 @@ class Transport implements Virtio9p {
   readonly #head = new Uint8Array(HEAD_BYTES)
   readonly #fields = new DataView(this.#head.buffer)
   #host: DeviceHost | undefined
-  /** Requests that the server works on, those of a driver that is gone included. */
-  #underWay = 0
-  #idleWaiters: (() => void)[] = []
-  /** What a driver that is gone asked for must not come after what the next one asks for: that one waits. */
-  #leftovers = false
+  readonly #underWay = new UnderWay({ drain: () => this.#server.drain(), serve: () => this.#host?.serve(0) })
 
   constructor({ tag, server }: Virtio9pOptions) {
     this.#server = server
@@ -66,7 +63,7 @@ class Transport implements Virtio9p {
   }
 
   onAvailable(_index: number, queue: DeviceQueue): void {
-    if (this.#leftovers) return
+    if (this.#underWay.leftovers) return
     try {
       for (let chain = queue.next(); chain; chain = queue.next()) this.#begin(chain)
     } finally {
@@ -76,18 +73,17 @@ class Transport implements Virtio9p {
   }
 
   queueDisabled(): void {
-    this.#letGo()
+    this.#underWay.letGo()
   }
 
   reset(): void {
-    this.#letGo()
+    this.#underWay.letGo()
     this.#host = undefined
     this.#server.reset()
   }
 
-  /** Resolves when the host no longer touches buffers of any driver. */
-  async idle(): Promise<void> {
-    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+  idle(): Promise<void> {
+    return this.#underWay.idle()
   }
 
   save(): Json {
@@ -99,12 +95,6 @@ class Transport implements Virtio9p {
     this.#server.restore(readSession(state))
   }
 
-  /** The driver may use its buffers for something else as soon as it has written so (§2.4.1, §4.2.2.2). */
-  #letGo(): void {
-    if (this.#underWay > 0) this.#server.drain()
-    this.#leftovers = this.#underWay > 0
-  }
-
   #begin(chain: Chain): void {
     if (chain.writableBytes < LEAST_ROOM)
       throw new DriverError(`a 9P request with room for an answer of ${chain.writableBytes} bytes`)
@@ -114,7 +104,7 @@ class Transport implements Virtio9p {
     const size = this.#fields.getUint32(0, true)
     if (size < HEADER_BYTES || size > chain.readableBytes)
       throw new DriverError(`a 9P message that claims ${size} of ${chain.readableBytes} bytes`)
-    this.#underWay++
+    this.#underWay.begin()
     const request = {
       type: this.#fields.getUint8(4),
       tag: this.#fields.getUint16(5, true),
@@ -126,15 +116,8 @@ class Transport implements Virtio9p {
     }
     this.#server.serve(request, (head, data) => {
       if (!chain.stale) chain.complete(scatter(chain.writable, head) + data)
-      if (--this.#underWay === 0) this.#allEnded()
+      this.#underWay.end()
     })
-  }
-
-  #allEnded(): void {
-    for (const resolve of this.#idleWaiters.splice(0)) resolve()
-    if (!this.#leftovers) return
-    this.#leftovers = false
-    this.#host?.serve(0)
   }
 }
 

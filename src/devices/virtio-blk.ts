@@ -6,6 +6,7 @@ import { type DeviceHost, type DeviceQueue, type QueueSpec, VIRTIO_ID, type Virt
 import { DriverError } from '../virtio/driver-error.ts'
 import type { RateLimit } from '../virtio/rate-limiter.ts'
 import { type Json, SavedFields } from '../virtio/saved-state.ts'
+import { UnderWay } from '../virtio/under-way.ts'
 import { blkConfig, MAX_CHAIN_BYTES, QUEUE_SIZE, WRITEBACK_OFFSET } from './virtio-blk-config.ts'
 import { type DiscardRange, rangesOf } from './virtio-blk-ranges.ts'
 import {
@@ -55,12 +56,8 @@ class Block implements VirtioBlk {
   readonly #fields = new DataView(this.#header.buffer)
   /** Features negotiated; none before DRIVER_OK. */
   #negotiated = 0n
-  /** Requests that the disk works on, those of a driver that is gone included. */
-  #underWay = 0
-  #idleWaiters: (() => void)[] = []
+  readonly #underWay = new UnderWay({ drain: () => this.#disk.drain(), serve: () => this.#host?.serve(0) })
   #host: DeviceHost | undefined
-  /** What a driver that is gone asked for must not come after what the next one asks for: that one waits. */
-  #leftovers = false
   readonly #exchanged: boolean
   /** The driver knows another size. */
   #resized = false
@@ -104,7 +101,7 @@ class Block implements VirtioBlk {
   }
 
   onAvailable(_index: number, queue: DeviceQueue): void {
-    if (this.#leftovers) return
+    if (this.#underWay.leftovers) return
     try {
       for (let chain = queue.next(); chain; chain = queue.next()) this.#begin(chain)
     } finally {
@@ -114,19 +111,18 @@ class Block implements VirtioBlk {
   }
 
   queueDisabled(): void {
-    this.#letGo()
+    this.#underWay.letGo()
   }
 
   reset(): void {
-    this.#letGo()
+    this.#underWay.letGo()
     this.#host = undefined
     this.#negotiated = 0n
     this.config[WRITEBACK_OFFSET] = 1
   }
 
-  /** Resolves when the host no longer touches buffers of any driver. */
-  async idle(): Promise<void> {
-    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+  idle(): Promise<void> {
+    return this.#underWay.idle()
   }
 
   /** Requests under way come again after a restore; each gives the same when done twice. */
@@ -142,12 +138,6 @@ class Block implements VirtioBlk {
     if ((this.#resized && !this.#exchanged) || readOnly !== this.#disk.readOnly)
       throw new HostError(`Cannot restore virtio-blk: its disk had ${bytes} bytes, this one has ${this.#disk.bytes}.`)
     this.config[WRITEBACK_OFFSET] = saved.integer('writeback', 1)
-  }
-
-  /** The driver may use its buffers for something else as soon as it has written so (§2.4.1, §4.2.2.2). */
-  #letGo(): void {
-    if (this.#underWay > 0) this.#disk.drain()
-    this.#leftovers = this.#underWay > 0
   }
 
   /** The header is the first 16 readable bytes and the status the last writable one, however they are framed (§2.7.4). */
@@ -216,18 +206,11 @@ class Block implements VirtioBlk {
 
   /** Gives work to the disk, and the chain back when that is done. @param written data bytes, if all goes well */
   #start(chain: Chain, work: (done: DiskDone) => void, written = 0): void {
-    this.#underWay++
+    this.#underWay.begin()
     work((errno) => {
       if (!chain.stale) answer(chain, errno === 0 ? VIRTIO_BLK_S.OK : VIRTIO_BLK_S.IOERR, errno === 0 ? written : 0)
-      if (--this.#underWay === 0) this.#allEnded()
+      this.#underWay.end()
     })
-  }
-
-  #allEnded(): void {
-    for (const resolve of this.#idleWaiters.splice(0)) resolve()
-    if (!this.#leftovers) return
-    this.#leftovers = false
-    this.#host?.serve(0)
   }
 
   /** §5.2.6.2: without a cache to flush, a write is stable when it is answered. */
