@@ -3,25 +3,12 @@ import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
-import type { AgentProcess } from '../../src/agent/agent-process.ts'
 import { agentClient } from '../../src/agent/client.ts'
 import { GuestError } from '../../src/errors.ts'
 import { buildAgent, socketTransport, withAgent } from '../helpers/agent-process.ts'
+import { shell, until } from '../helpers/agent-programs.ts'
 
 buildAgent()
-
-const shell = (script: string, more: Partial<AgentProcess> = {}): AgentProcess => ({
-  program: '/bin/busybox',
-  argv: ['sh', '-c', script],
-  env: ['PATH=/bin:/usr/bin'],
-  cwd: '/',
-  interactive: false,
-  ...more,
-})
-
-const until = async (condition: () => boolean) => {
-  while (!condition()) await sleep(5)
-}
 
 /** `T` is stopped, as of proc(5). */
 const stateOf = (pid: number) => /^State:\s+(\w)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
-import { type AgentProcess, encodeStart } from '../../src/agent/agent-process.ts'
+import { encodeStart } from '../../src/agent/agent-process.ts'
 import { agentClient } from '../../src/agent/client.ts'
 import { frameReader } from '../../src/agent/frame-reader.ts'
 import { encodeConfig } from '../../src/agent/guest-config.ts'
@@ -12,21 +12,9 @@ import { OUTPUT_WINDOW } from '../../src/agent/output-stream.ts'
 import { FRAME } from '../../src/agent/protocol.ts'
 import { frame, PayloadWriter } from '../../src/agent/wire.ts'
 import { buildAgent, withAgent } from '../helpers/agent-process.ts'
+import { shell, until } from '../helpers/agent-programs.ts'
 
 buildAgent()
-
-const shell = (script: string, more: Partial<AgentProcess> = {}): AgentProcess => ({
-  program: '/bin/busybox',
-  argv: ['sh', '-c', script],
-  env: ['PATH=/bin:/usr/bin'],
-  cwd: '/',
-  interactive: false,
-  ...more,
-})
-
-const until = async (condition: () => boolean) => {
-  while (!condition()) await sleep(5)
-}
 
 /** Hundredths of a second that a process had a processor. proc_pid_stat(5) */
 function processorTime(pid: number): number {

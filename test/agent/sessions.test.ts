@@ -10,23 +10,12 @@ import { STDIN_WINDOW } from '../../src/agent/protocol.ts'
 import type { AgentSession } from '../../src/agent/session.ts'
 import { UsageError } from '../../src/errors.ts'
 import { type AgentUnderTest, buildAgent, withAgent } from '../helpers/agent-process.ts'
+import { busybox, shell, until } from '../helpers/agent-programs.ts'
 
 buildAgent()
 
 const O_CLOEXEC = 0o2000000
 const ENV = ['PATH=/usr/bin:/bin']
-const busybox = (...argv: string[]): AgentProcess => ({
-  program: '/bin/busybox',
-  argv,
-  env: ENV,
-  cwd: '/',
-  interactive: false,
-})
-const shell = (script: string, more: Partial<AgentProcess> = {}): AgentProcess => ({
-  ...busybox('sh', '-c', script),
-  ...more,
-})
-
 /** Everything that it said and how it ended. */
 const outcome = async (session: AgentSession) => {
   const [stdout, stderr, result] = await Promise.all([text(session.stdout), text(session.stderr), session.wait()])
@@ -49,10 +38,6 @@ const inherited = () =>
   })
 
 /** Waits for a condition, step by step; a test that waits in vain ends by its own time limit. */
-const until = async (condition: () => boolean) => {
-  while (!condition()) await sleep(5)
-}
-
 const withClient = (t: ExecutionContext, run: (client: Agent, agent: AgentUnderTest) => Promise<void>) =>
   withAgent(t, async (agent) => {
     const client = agentClient(await agent.transport())
