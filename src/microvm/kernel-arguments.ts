@@ -13,9 +13,9 @@ export interface KernelFacts {
 const COMMON = ['console=ttyS0', 'quiet', 'panic=-1', 'reboot=k']
 
 const BY_FLAVOUR: Readonly<Record<GuestLinux['flavour'], (facts: KernelFacts) => readonly string[]>> = {
-  // What a stock kernel would search for in vain.
+  // What would be searched for in vain.
   foreign: () => ['pci=off'],
-  standard: () => [],
+  standard: () => ['pci=off'],
   'software-kvm': ({ tscKhz = tscKhzOfGuests() }) => [
     // It has no ACPI; by this its devices are named on the command line.
     'acpi=off',
