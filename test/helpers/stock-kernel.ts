@@ -15,7 +15,7 @@ import { kvmTestSerial } from './kvm.ts'
 
 const UNAVAILABLE = 77
 /** The SVM lab (docs/svm-lab.md). */
-const inLab = /^model name\s*: QEMU/m.test(readFileSync('/proc/cpuinfo', 'latin1'))
+export const inLab = /^model name\s*: QEMU/m.test(readFileSync('/proc/cpuinfo', 'latin1'))
 /** Options of `run` for a Linux there: with a tick all the time, by which the lab's lost wake-ups are found again. */
 export const LAB_OPTIONS: readonly string[] = inLab ? ['--append', 'nohz=off'] : []
 const GUEST = join(packageRoot, 'test/linux/guest')
