@@ -6,7 +6,6 @@ export function tapReader({ prefix = '', say }) {
   let showing = false
   const run = {
     passed: 0,
-    failed: 0,
     skipped: 0,
     skippedForKvm: 0,
     bailedOut: false,
@@ -14,6 +13,8 @@ export function tapReader({ prefix = '', say }) {
     complete: false,
     /** What went wrong with the run as a whole. */
     problems: [],
+    /** Of tests that failed, in order. */
+    failures: [],
     /** Of tests that ran, in order. */
     titles: [],
     read(line) {
@@ -23,7 +24,7 @@ export function tapReader({ prefix = '', say }) {
         showing = Boolean(not)
         const skipped = !not && /# SKIP/i.test(title)
         if (!skipped) run.titles.push(title)
-        if (not) run.failed++
+        if (not) run.failures.push(prefix + title)
         else if (skipped) run.skipped++
         else run.passed++
         if (skipped && SKIPPED_FOR_KVM.test(title)) run.skippedForKvm++

@@ -37,7 +37,7 @@ async function runHere(run, avaArguments) {
   // So it does, with an error of its own reporter, when a test hangs.
   if (status !== 0 && !run.complete) {
     run.problems.push(`the test runner gave up with status ${status}; the last test to end was ${run.titles.at(-1)}`)
-  } else if (status !== 0 && run.failed === 0) run.problems.push(`the test runner ended with status ${status}`)
+  } else if (status !== 0 && run.failures.length === 0) run.problems.push(`the test runner ended with status ${status}`)
   if (run.bailedOut) run.problems.push('the test runner gave up')
   if (run.skippedForKvm > 0) {
     const { whyNoKvm } = await import(`${root}build/test/helpers/why-no-kvm.js`)
@@ -83,7 +83,10 @@ clearInterval(progress)
 const problems = [...here.problems, ...lab.problems]
 if (here.passed + lab.passed === 0) problems.push('no test passed')
 for (const problem of problems) say(`✗ ${problem}.`)
+// Each was told when it happened, which may be far above.
+const failures = [...here.failures, ...lab.failures]
+for (const title of failures) say(`✗ failed: ${title}`)
 // What went wrong with a run counts as well: the last line of a run that failed never says that nothing did.
-const failed = here.failed + lab.failed + problems.length
+const failed = failures.length + problems.length
 say(`${here.passed + lab.passed} passed, ${failed} failed, ${here.skipped + lab.skipped} skipped`)
 process.exit(failed > 0 ? 1 : 0)

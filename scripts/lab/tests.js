@@ -57,13 +57,13 @@ export async function runInLab(run, { say, files }) {
     return aside.findLast((line) => line.startsWith('lab: '))?.slice('lab: '.length) ?? 'no word why'
   if (status === TIMED_OUT) problem(`the lab's time limit of ${limit / 60} minutes was over ${after}`)
   else if (status === FAILED || typeof status === 'string') problem(`the lab failed ${after}`)
-  else if (status !== 0 && run.failed === 0) problem(`the lab's test runner ended with status ${status}`)
+  else if (status !== 0 && run.failures.length === 0) problem(`the lab's test runner ended with status ${status}`)
   else if (!files) {
     for (const row of missingFromShortSet(run.titles)) problem(`of the lab's short set no such test ran: ${row}`)
   }
   if (run.bailedOut) problem("the lab's test runner gave up")
   if (run.skippedForKvm > 0) problem(`${run.skippedForKvm} tests were skipped in the lab for want of a KVM that works`)
-  if (run.problems.length > 0 || run.failed > 0) {
+  if (run.problems.length > 0 || run.failures.length > 0) {
     say('lab: the last lines of its standard error and console:')
     for (const line of aside.slice(-LINES_KEPT)) say(`lab:   ${line}`)
   }
