@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { UsageError } from '../errors.ts'
-import { type GuestLinux, guestLinux, linuxFlavour } from '../microvm/guest-linux.ts'
+import { buildCommand, type GuestLinux, guestLinux, linuxFlavour } from '../microvm/guest-linux.ts'
 import { type Finding, pass, warn } from './check.ts'
 
 const WORDS = {
@@ -11,7 +11,7 @@ const WORDS = {
 } as const
 
 /** Not a failure: it is built when it is wanted, and the other levels do without. */
-const NOT_BUILT = 'microVMs cannot run without it. Build it once, in some minutes: make linux'
+const notBuilt = () => `microVMs cannot run without it. Build it once, in some minutes: ${buildCommand()}`
 
 export function examineGuestLinux(find: () => GuestLinux = () => guestLinux()): Finding {
   const flavour = linuxFlavour()
@@ -24,7 +24,7 @@ export function examineGuestLinux(find: () => GuestLinux = () => guestLinux()): 
     })
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
-    return warn(`${WORDS[flavour]}: not built`, NOT_BUILT, { flavour, built: false })
+    return warn(`${WORDS[flavour]}: not built`, notBuilt(), { flavour, built: false })
   }
 }
 

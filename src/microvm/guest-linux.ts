@@ -1,10 +1,10 @@
 /** Which Linux a microVM boots here: the flavour that `make linux` builds for this kind of KVM, or one of the user's own. */
 import { createHash } from 'node:crypto'
-import { readFileSync, realpathSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { pathFault, UsageError } from '../errors.ts'
 import { kvmBackend } from '../host/kvm-backend.ts'
-import { type LinuxFlavour, linuxKernelPath } from '../paths.ts'
+import { type LinuxFlavour, linuxKernelPath, packageRoot } from '../paths.ts'
 
 export interface GuestLinux {
   readonly flavour: LinuxFlavour | 'foreign'
@@ -32,13 +32,17 @@ export function guestLinux(kernel?: string, pathOf = linuxKernelPath): GuestLinu
   return { flavour, path, digest: RECIPE_DIGEST.test(folder) ? folder : contentDigest(path) }
 }
 
+/** An installed package has the recipe, and no Makefile. */
+export const buildCommand = (root = packageRoot): string =>
+  existsSync(join(root, 'Makefile')) ? 'make linux' : `sh ${join(root, 'guest-kernel/linux/build.sh')}`
+
 /** Where the link of a build leads. */
 function builtKernel(link: string, flavour: LinuxFlavour): string {
   try {
     return realpathSync(link)
   } catch (cause) {
     throw new UsageError(`Cannot start a microVM: its Linux (${flavour}) is not built.`, {
-      hint: 'Build it once, in some minutes: make linux. Or name a kernel of your own: --kernel FILE.',
+      hint: `Build it once, in some minutes: ${buildCommand()}. Or name a kernel of your own: --kernel FILE.`,
       cause,
     })
   }

@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { UsageError } from '../../src/errors.ts'
-import { guestLinux, linuxFlavour } from '../../src/microvm/guest-linux.ts'
+import { buildCommand, guestLinux, linuxFlavour } from '../../src/microvm/guest-linux.ts'
 import { kernelArguments } from '../../src/microvm/kernel-arguments.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
 
@@ -37,6 +37,13 @@ test('a Linux that is not built, or whose build has been removed, is refused wit
     t.regex(error.message, /is not built/)
     t.regex(error.hint ?? '', /make linux/)
   }
+})
+
+test('it is built by make in a checkout, and by the recipe alone in an installed package', (t) => {
+  const root = temporaryDirectory(t)
+  t.is(buildCommand(root), `sh ${root}/guest-kernel/linux/build.sh`)
+  writeFileSync(join(root, 'Makefile'), '')
+  t.is(buildCommand(root), 'make linux')
 })
 
 test("a kernel of the user's own goes by what is in it", (t) => {
