@@ -247,8 +247,8 @@ async function attacksAt(
 containerTest('no attack in a container takes its neighbour or the host with it', async (t) => {
   const outcomes = await attacksAt(t, 'container')
   const bomb = outcomes.get('forkBomb') as NeighbourOutcome
-  t.regex(bomb.attacker.said, /then refused with EAGAIN$/)
-  t.true(bomb.peak.processes > 100)
+  // The peak is what was seen now and then, by a process that competes with all of these.
+  t.regex(bomb.attacker.said, /^forked [1-9]\d{2,} times, then refused with EAGAIN$/)
   t.like(outcomes.get('memoryHog'), { attacker: { exitCode: 137 } })
   t.like(outcomes.get('kernelCrash'), { tried: false })
 })
