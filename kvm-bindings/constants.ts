@@ -26,6 +26,7 @@ export const RESOLVE_NO_SYMLINKS = 0x04
 export const RESOLVE_BENEATH = 0x08
 
 // fstatat(2), unlinkat(2), linkat(2), utimensat(2), getdents(2)
+export const AT_FDCWD = -100
 export const AT_SYMLINK_NOFOLLOW = 0x100
 export const AT_REMOVEDIR = 0x200
 export const AT_SYMLINK_FOLLOW = 0x400

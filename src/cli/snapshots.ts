@@ -5,7 +5,7 @@ import { UsageError } from '../errors.ts'
 import { checkInstanceName, isInstanceName } from '../instance/name.ts'
 import { isAlive, ownIdentity } from '../instance/process-identity.ts'
 import { claimDirectory } from '../instance/state-root.ts'
-import { readCheck } from '../snapshot/check-record.ts'
+import { looksTheSame, readCheck } from '../snapshot/check-record.ts'
 import { listSnapshots } from '../snapshot/list.ts'
 import type { SnapshotManifest } from '../snapshot/manifest.ts'
 import { snapshotsRoot } from '../snapshot/place.ts'
@@ -115,14 +115,15 @@ export function allocatedBytes(directory: string): number {
   return files.reduce((sum, file) => sum + sizeOf(join(directory, file)), 0)
 }
 
-/** Whether its files are those that were looked through in full, byte by byte. */
+/** Whether its files are those that were looked through in full, byte by byte; `not yet`: as they are now. */
 export function checkState({ directory, digest }: NamedSnapshot): 'checked' | 'changed since' | 'not yet' {
   const files = new SnapshotFiles(directory, `the snapshot ${basename(directory)}`)
   const record = digest === undefined ? undefined : readCheck(files, digest)
   if (!record) return 'not yet'
   try {
-    const same = Object.entries(record.stamps).every(([name, stamp]) => stampOf(files, name) === stamp)
-    return same ? 'checked' : 'changed since'
+    const pairs = Object.entries(record.stamps).map(([name, stamp]) => [stamp, stampOf(files, name)] as const)
+    if (pairs.every(([before, now]) => now === before)) return 'checked'
+    return pairs.every(([before, now]) => looksTheSame(before, now)) ? 'not yet' : 'changed since'
   } catch {
     return 'changed since'
   }

@@ -45,7 +45,7 @@ export function openFileCache(directory: string, bytesMax: number): FileCache {
       const path = join(directory, name)
       const status = statSync(path, { throwIfNoEntry: false })
       if (!status?.isFile()) return undefined
-      touch(path)
+      if (status.nlink === 1) touch(path)
       return path
     },
     async add(name, make) {
@@ -74,7 +74,10 @@ function sync(path: string): void {
   }
 }
 
-/** The time of the last change is that of the last use here: the content never changes. */
+/**
+ * The time of the last change is that of the last use here: the content never changes. One with a second name is kept
+ * anyway (`tidy`), and whoever gave it that name goes by its times.
+ */
 function touch(path: string): void {
   const now = new Date()
   try {

@@ -84,8 +84,6 @@ class Microvm implements Instance {
   #start: GuestStart | undefined
   readonly #calledOff = new AbortController()
   readonly #standstill
-  /** Path of the root image. */
-  #image: string | undefined
   /** Those that came before there was a program to hear them. */
   readonly #earlySignals: number[] = []
   #terminal: TerminalSize = { cols: 80, rows: 24 }
@@ -116,7 +114,6 @@ class Microvm implements Instance {
       this.#warn(`the Linux for a software KVM runs on one processor: --cpus ${this.#spec.cpus} gives it no more`)
     }
     const image = from?.image ?? (await this.#rootImage(source))
-    this.#image = image
     if (this.#over || image === undefined) return from?.close()
     if (detached) this.#joinGroup()
     const order = this.#order(image, this.#linux)
@@ -175,11 +172,11 @@ class Microvm implements Instance {
     if (!this.#guest) throw new UsageError(`${cannot}: it has not started yet.`)
     const program = await this.#program.promise
     await this.#start?.saved()
-    const [guest, agent, linux, image] = [this.#guest, this.#agent, this.#linux, this.#image]
-    if (!program || this.#over || !agent || !linux || image === undefined) throw ended()
+    const [guest, agent, linux] = [this.#guest, this.#agent, this.#linux]
+    if (!program || this.#over || !agent || !linux) throw ended()
     const takeBack = this.#group?.makeRoom(this.#spec.memoryBytes)
     try {
-      return await this.#standstill.snapshot({ spec: this.#spec, linux, image, guest, agent }, asked, ended)
+      return await this.#standstill.snapshot({ spec: this.#spec, linux, guest, agent }, asked, ended)
     } finally {
       takeBack?.()
     }
@@ -256,6 +253,7 @@ class Microvm implements Instance {
       isPaused: () => this.#standstill.paused,
       isOver: () => this.#over,
       unlessOver: (work) => this.#unlessOver(work),
+      makeRoom: () => this.#group?.makeRoom(this.#spec.memoryBytes) ?? (() => {}),
       onMade: (guest) => this.#enter(guest),
       onAgent: (agent) => {
         this.#agent = agent

@@ -53,15 +53,6 @@ export interface RootImageOptions {
 
 const imagesDirectory = () => join(stateRoots().data, 'images', 'erofs')
 
-/** One that was made before, by its name. @throws HostError when it is not there any more */
-export function keptImage(name: string): string {
-  const found = IMAGE_NAME.test(name) ? openFileCache(imagesDirectory(), CACHE_BYTES).find(name) : undefined
-  if (found !== undefined) return found
-  throw new HostError('Cannot go on from the snapshot: its root image is not in the cache any more.', {
-    hint: 'It is made again by a run of the same program from the same files, if they are as they were.',
-  })
-}
-
 /** @returns the path of the image @throws UsageError for a tree that cannot be used, HostError where the host lacks something */
 export async function rootImage(source: FileSource, options: RootImageOptions = {}): Promise<string> {
   const { directory = imagesDirectory(), mkfs = MAKER } = options
@@ -85,8 +76,6 @@ export async function rootImage(source: FileSource, options: RootImageOptions = 
   })
 }
 
-/** As `imageName` gives it. */
-const IMAGE_NAME = /^[0-9a-f]{64}\.erofs$/
 const imageName = ({ digest }: TreeFingerprint) => `${digest}.erofs`
 const nameOf = (source: FileSource) => (source.kind === 'program' ? source.hostPath : source.directory)
 

@@ -1,39 +1,41 @@
 /**
- * The root image of a snapshot: the cache's, with a second name in the snapshot's directory, so that it is there as long as
- * the snapshot is, whatever becomes of the cache.
+ * The root image of a snapshot is a file of the snapshot, under a digest like the others. It never changes, so that its bytes
+ * need not be there twice.
  */
-import { constants, copyFileSync, linkSync, lstatSync } from 'node:fs'
-import { join } from 'node:path'
+import { constants, copyFileSync } from 'node:fs'
+import { AT_FDCWD, AT_SYMLINK_FOLLOW } from '../../kvm-bindings/constants.ts'
+import { cName, linkAt } from '../../kvm-bindings/file-tree.ts'
 import { HostError, pathFault } from '../errors.ts'
-import { keptImage } from './root-image.ts'
+import type { SnapshotFile } from '../snapshot/take-snapshot.ts'
 
-const NAME = 'root.erofs'
+export const ROOT_IMAGE = 'root.erofs'
 
-/**
- * Call when the snapshot is there.
- * @param fd of the image that the guest reads, which may have lost its name
- */
-export function holdImage(image: string, fd: number, directory: string): void {
-  const own = join(directory, NAME)
-  try {
-    linkSync(image, own)
-  } catch {
-    // Another file system, or one without such names, or it is not in the cache any more.
+/** @param fd of the image that the guest reads, whatever has its name by now */
+export const imageToSave = (fd: number): SnapshotFile => ({
+  name: ROOT_IMAGE,
+  unchanging: true,
+  write(path) {
+    const image = `/proc/self/fd/${fd}`
+    if (shared(image, path) || linked(image, path)) return
     try {
-      copyFileSync(`/proc/self/fd/${fd}`, own, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+      // Another file system, or it has no name any more.
+      copyFileSync(image, path, constants.COPYFILE_EXCL)
     } catch (cause) {
       throw new HostError(`Cannot keep the root image of the snapshot: ${pathFault(cause)}.`, { cause })
     }
+  },
+})
+
+/** A file of its own, whose times are its own, with the same blocks: where the file system can do that. */
+function shared(from: string, to: string): boolean {
+  try {
+    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL)
+    return true
+  } catch {
+    return false
   }
 }
 
-/** @param name in the cache, by the snapshot's word @throws HostError when it is nowhere */
-export function heldImage(name: string, directory: string, find = keptImage): string {
-  try {
-    return find(name)
-  } catch (error) {
-    const own = join(directory, NAME)
-    if (lstatSync(own, { throwIfNoEntry: false })?.isFile()) return own
-    throw error
-  }
-}
+/** A second name for the same file. linkat(2) */
+const linked = (from: string, to: string): boolean =>
+  linkAt(AT_FDCWD, cName(from), AT_FDCWD, cName(to), AT_SYMLINK_FOLLOW) === 0

@@ -2,8 +2,6 @@
  * Snapshots of a microVM, and going on from one. The agent holds all programs first and its connection is closed, so that
  * no stream to the host is in a snapshot; whoever goes on, this guest or another one, is told who it is before they do.
  */
-import { rmSync } from 'node:fs'
-import { basename } from 'node:path'
 import type { Agent } from '../agent/client.ts'
 import type { AgentSession } from '../agent/session.ts'
 import { GuestError } from '../errors.ts'
@@ -16,15 +14,13 @@ import { disksToRestore, disksToSave } from '../vmm/snapshot-disks.ts'
 import type { Guest } from './guest.ts'
 import { guestIdentity } from './guest-config.ts'
 import type { GuestLinux } from './guest-linux.ts'
-import { heldImage, holdImage } from './snapshot-image.ts'
+import { imageToSave, ROOT_IMAGE } from './snapshot-image.ts'
 
 export const LEVEL = 'microvm'
 
 export interface SnapshotSubject {
   readonly spec: RunSpec
   readonly linux: GuestLinux
-  /** Path of the root image. */
-  readonly image: string
   readonly guest: Guest
   readonly agent: Agent
 }
@@ -64,7 +60,7 @@ export async function holdPrograms(
  * @param paused it is to stand still afterwards. @param onContinued it runs again, or stands still as it should
  */
 export async function saveMicrovm(
-  { spec, linux, image, guest }: SnapshotSubject,
+  { spec, linux, guest }: SnapshotSubject,
   { directory, base }: SnapshotOrder,
   {
     paused,
@@ -81,21 +77,15 @@ export async function saveMicrovm(
       {
         directory,
         level: LEVEL,
-        spec: specToSave(spec, { disks: saved, image: basename(image), kernel: linux.path }),
+        spec: specToSave(spec, { disks: saved, kernel: linux.path }),
         machine: shape,
         ...(linux.digest !== '' && { digests: { kernel: linux.digest } }),
-        files,
+        files: [...files, imageToSave(devices.root.fd)],
         ...(opened && { base: opened }),
         onContinued,
         signal,
       },
     )
-    try {
-      holdImage(image, devices.root.fd, directory)
-    } catch (error) {
-      rmSync(directory, { recursive: true, force: true })
-      throw error
-    }
     return { pausedMs, bytes }
   } finally {
     opened?.close()
@@ -124,8 +114,7 @@ export async function resumeFrom(spec: RunSpec & { readonly from: string }): Pro
       snapshot,
       spec: { ...spec, disks },
       ownFiles,
-      // Its name says what is in it; where it lies is not for a snapshot to say.
-      image: heldImage(state.text('image'), spec.from),
+      image: snapshot.file(ROOT_IMAGE).path,
       // It is in memory: nothing of it is read.
       linux: { flavour: 'foreign', path: state.text('kernel'), digest: snapshot.manifest.digests.kernel ?? '' },
       close: () => snapshot.close(),

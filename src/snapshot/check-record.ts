@@ -39,6 +39,12 @@ export function readCheck(files: SnapshotFiles, digest: string): CheckRecord | u
   }
 }
 
+/** All but the time of change, which a further name changes too: by that alone nobody can tell what was done. */
+export const looksTheSame = (before: string, now: string): boolean =>
+  withoutChangeTime(before) === withoutChangeTime(now)
+
+const withoutChangeTime = (stamp: string) => stamp.slice(0, stamp.lastIndexOf(' '))
+
 /** Best effort: without it everything is looked at again next time. */
 export function writeCheck(directory: string, record: CheckRecord): void {
   const file = join(directory, FILES.checked)

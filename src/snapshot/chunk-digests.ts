@@ -57,13 +57,14 @@ export const otherWork = (): Promise<void> => new Promise((resolve) => setImmedi
 
 export const chunkLength = (index: number, size: number): number => Math.min(CHUNK_BYTES, size - index * CHUNK_BYTES)
 
-/** The digests of a file as it is now. */
-export async function digestFile(fd: number, size: number): Promise<ChunkDigests> {
+/** The digests of a file as it is now. @param step called before each piece of the work; throws when it is called off */
+export async function digestFile(fd: number, size: number, step = () => {}): Promise<ChunkDigests> {
   const digests = new ChunkDigests(chunkCount(size))
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
   const from = (index: number) =>
     Math.max(index, Math.floor((nextData(fd, index * CHUNK_BYTES) ?? size + CHUNK_BYTES) / CHUNK_BYTES))
   for (let index = from(0); index < digests.count; index = from(index + 1)) {
+    step()
     const chunk = buffer.subarray(0, chunkLength(index, size))
     if (!readChunk(fd, index, chunk)) break
     if (!isZero(chunk)) digests.set(index, chunk)

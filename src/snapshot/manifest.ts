@@ -12,7 +12,7 @@
  */
 import type { Json } from '../virtio/saved-state.ts'
 
-export const SNAPSHOT_SCHEMA = 'cloister-snapshot/1'
+export const SNAPSHOT_SCHEMA = 'cloister-snapshot/2'
 /** Of memory, and of every other large file: what one digest is for. */
 export const CHUNK_BYTES = 1024 * 1024
 

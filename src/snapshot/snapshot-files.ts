@@ -9,7 +9,7 @@ import { damagedHint, type FileFacts } from './manifest.ts'
 export interface OpenFile {
   readonly fd: number
   readonly bytes: number
-  /** Another one, or the same changed, has another. */
+  /** Another one, or the same changed, has another. The time of change comes last. */
   readonly stamp: string
 }
 

@@ -21,6 +21,14 @@ export interface SnapshotSource {
   readonly keepPaused?: () => boolean
 }
 
+/** A further file of that moment. */
+export interface SnapshotFile {
+  readonly name: string
+  /** What it is made of stays as it is: it is written beside the guest's work, and not while the guest stands still. */
+  readonly unchanging?: boolean
+  write(path: string): void | Promise<void>
+}
+
 export interface SnapshotRequest {
   /** Comes to be by a rename; nothing is there. What is above it is made. */
   readonly directory: string
@@ -30,8 +38,7 @@ export interface SnapshotRequest {
   readonly machine: MachineShape
   /** Of what the machine was made from, by name. */
   readonly digests?: Readonly<Record<string, string>>
-  /** Further files of that moment: written while the guest stands still. */
-  readonly files?: readonly { readonly name: string; write(path: string): void | Promise<void> }[]
+  readonly files?: readonly SnapshotFile[]
   /** Only what changed against that one, which lies beside it. */
   readonly base?: OpenSnapshot
   /** The guest is running again, or stays as it was found. */
@@ -69,9 +76,14 @@ export async function takeSnapshot(source: SnapshotSource, request: SnapshotRequ
     await pauses.begin()
     const state = await source.machine.save()
     frozen = source.ram.freeze()
-    for (const { name, write } of request.files ?? []) await write(join(workshop.directory, extraFile(name)))
+    const writeAll = async (unchanging: boolean) => {
+      for (const file of request.files ?? [])
+        if ((file.unchanging ?? false) === unchanging) await file.write(join(workshop.directory, extraFile(file.name)))
+    }
+    await writeAll(false)
     const pausedMs = pauses.end()
     request.onContinued?.()
+    await writeAll(true)
     const step = () => {
       if (request.signal?.aborted)
         throw new HostError(`Cannot take the snapshot ${basename(target)}: it was called off.`)

@@ -55,8 +55,12 @@ export async function writeFiles(
     const { memory, bytes } = await writeMemory(work, memoryFile, put)
     // It will be mapped: nobody is to write to it by mistake.
     fchmodSync(memoryFile, 0o400)
-    const files = []
-    for (const { name } of request.files ?? []) files.push(await addFile(directory, name, open))
+    const files: (FileFacts & { name: string })[] = []
+    for (const { name } of request.files ?? []) {
+      const { stamp, ...file } = await addFile(directory, name, open, work.step)
+      stamps[extraFile(name)] = stamp
+      files.push(file)
+    }
     const manifest: SnapshotManifest = {
       schema: SNAPSHOT_SCHEMA,
       createdAt: new Date().toISOString(),
@@ -84,11 +88,9 @@ export async function writeFiles(
     await syncFiles(open)
     work.step()
     const own = new SnapshotFiles(directory, 'the snapshot')
-    for (const name of [FILES.memory, ...files.map((file) => extraFile(file.name))]) {
-      const file = own.open(name)
-      stamps[name] = file.stamp
-      closeSync(file.fd)
-    }
+    const file = own.open(FILES.memory)
+    stamps[FILES.memory] = file.stamp
+    closeSync(file.fd)
     writeCheck(directory, { digest, host: hostStamp(), stamps })
     return { manifest, bytes }
   } finally {
@@ -115,8 +117,15 @@ async function writeMemory(
   return { memory: { kind: 'diff', bytes, sha256: digest, extents: list }, bytes }
 }
 
-async function addFile(directory: string, name: string, open: number[]): Promise<FileFacts & { name: string }> {
+/** Its stamp is of before it was read: others may have a name for it, and write to it. */
+async function addFile(
+  directory: string,
+  name: string,
+  open: number[],
+  step: () => void,
+): Promise<FileFacts & { readonly name: string; readonly stamp: string }> {
   const file = new SnapshotFiles(directory, 'the snapshot').open(extraFile(name))
   open.push(file.fd)
-  return { name, bytes: file.bytes, sha256: sha256((await digestFile(file.fd, file.bytes)).bytes) }
+  const { bytes, stamp } = file
+  return { name, stamp, bytes, sha256: sha256((await digestFile(file.fd, bytes, step)).bytes) }
 }

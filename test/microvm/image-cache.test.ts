@@ -93,3 +93,17 @@ test('a file with a second name stays, which a snapshot gave it: to remove it wo
   await put('new', 200)
   t.deepEqual(names(), ['kept', 'new'])
 })
+
+test('of a file with a second name the times stay: by them a snapshot knows that it is as it was', async (t) => {
+  const { put, directory, age, find } = cache(t)
+  await put('kept')
+  age('kept', DAY)
+  linkSync(join(directory, 'kept'), join(directory, '../snapshot'))
+  const times = () => {
+    const { mtimeNs, ctimeNs } = statSync(join(directory, 'kept'), { bigint: true })
+    return [mtimeNs, ctimeNs]
+  }
+  const before = times()
+  t.truthy(find('kept'))
+  t.deepEqual(times(), before)
+})

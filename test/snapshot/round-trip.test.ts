@@ -93,6 +93,33 @@ for (const cpus of [1, 2]) {
 }
 
 kvmTestSerial(
+  'files of that moment are written while it stands still, files that never change beside its work',
+  async (t) => {
+    const directory = join(scratch(t), 'with-files')
+    const source = await running(t)
+    const stoodStill: Record<string, boolean> = {}
+    const file = (name: string, unchanging: boolean) => ({
+      name,
+      unchanging,
+      write(path: string) {
+        stoodStill[name] = source.machine.isPaused()
+        writeFileSync(path, name)
+      },
+    })
+    await source.take(directory, { files: [file('image', true), file('disk', false)] })
+    t.deepEqual(stoodStill, { disk: true, image: false })
+    const { manifest } = await opened(t, directory)
+    t.deepEqual(
+      manifest.files.map(({ name, bytes }) => [name, bytes]),
+      [
+        ['image', 5],
+        ['disk', 4],
+      ],
+    )
+  },
+)
+
+kvmTestSerial(
   'one that goes on from files can be saved again, in full and as a diff, and diffs to diffs',
   async (t) => {
     const parent = scratch(t)

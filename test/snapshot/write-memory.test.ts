@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { MIB } from '../../src/memory/memory-map.ts'
+import { digestFile } from '../../src/snapshot/chunk-digests.ts'
 import { writeAll } from '../../src/snapshot/write-memory.ts'
 
 test('zeros that had to be read are a step like any other: the work can be called off, and others come in between', async (t) => {
@@ -24,6 +25,23 @@ test('zeros that had to be read are a step like any other: the work can be calle
     t.like(statSync(join(directory, 'copy')), { size: 3 * MIB, blocks: 0 })
   } finally {
     for (const fd of [from, to]) closeSync(fd)
+    rmSync(directory, { recursive: true })
+  }
+})
+
+test('a large file that is read for its digests can be left too: whoever calls the work off does not wait for its end', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'cloister-digest-'))
+  writeFileSync(join(directory, 'image'), Buffer.alloc(5 * MIB, 'image'))
+  const fd = openSync(join(directory, 'image'), 'r')
+  try {
+    let steps = 0
+    const step = () => {
+      if (++steps === 3) throw new Error('called off')
+    }
+    await t.throwsAsync(digestFile(fd, 5 * MIB, step), { message: 'called off' })
+    t.is(steps, 3)
+  } finally {
+    closeSync(fd)
     rmSync(directory, { recursive: true })
   }
 })
