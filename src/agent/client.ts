@@ -3,15 +3,16 @@
  * read with every length checked, what it may send is bounded by credit, and whatever it leaves unanswered ends by time.
  */
 import { CloisterError, GuestError, UsageError } from '../errors.ts'
-import { type AgentProcess, encodeStart, errnoName, startFailure } from './agent-process.ts'
+import { type AgentProcess, encodeStart, errnoName } from './agent-process.ts'
 import { Connection } from './connection.ts'
 import { Exchange, type Patience } from './exchange.ts'
 import { FrameError } from './frame-reader.ts'
 import { encodeConfig, type GuestConfig } from './guest-config.ts'
-import { decodeConfigured, decodeHello, decodeNothing, decodeNumber, decodeStarted, type Hello } from './messages.ts'
+import { decodeConfigured, decodeHello, decodeNothing, decodeNumber, type Hello } from './messages.ts'
 import { OUTPUT_WINDOW } from './output-stream.ts'
 import { FRAME, PROTOCOL_VERSION, SESSIONS_MAX } from './protocol.ts'
 import { type AgentSession, Session } from './session.ts'
+import { Starts } from './starts.ts'
 import type { AgentTransport } from './transport.ts'
 
 export interface AgentOptions {
@@ -26,7 +27,10 @@ export interface Agent {
   hello(): Promise<Hello>
   /** Resolves when the guest is what it is to be. @throws GuestError naming the step that failed */
   configure(config: GuestConfig): Promise<void>
-  /** @throws UsageError with the exit code that a shell has for a program that cannot be started */
+  /**
+   * A guest that does not answer in time keeps its connection, and ends the program when it has started it after all.
+   * @throws UsageError with the exit code that a shell has for a program that cannot be started
+   */
   start(process: AgentProcess): Promise<AgentSession>
   /** A program that lives in the guest already, as `hello` says. */
   attach(id: number): AgentSession
@@ -62,7 +66,7 @@ type Answer = typeof FRAME.configured | typeof FRAME.held | typeof FRAME.down
 class AgentClient implements Agent {
   readonly #patience: Patience
   readonly #sessions = new Map<number, Session>()
-  readonly #starting = new Map<number, { process: AgentProcess; session: Session; exchange: Exchange<AgentSession> }>()
+  readonly #starts: Starts
   /** The oldest first: the agent answers in the order of asking. */
   readonly #asked = new Map<Answer, Exchange<void>[]>()
   #connection: Connection | undefined
@@ -77,6 +81,7 @@ class AgentClient implements Agent {
 
   constructor(transport: AgentTransport, { answerMs = ANSWER_MS, isPaused = () => false }: AgentOptions) {
     this.#patience = { answerMs, isPaused, tooLate: (reason) => this.#connection?.abort(reason) }
+    this.#starts = new Starts({ answerMs, isPaused })
     this.#connect(transport)
   }
 
@@ -91,10 +96,8 @@ class AgentClient implements Agent {
   async start(process: AgentProcess): Promise<AgentSession> {
     const payload = encodeStart(process, OUTPUT_WINDOW)
     const session = this.#newSession(this.#freeId(), process.interactive)
-    const exchange = new Exchange<AgentSession>(`to run ${process.argv[0]}`, this.#patience)
-    this.#starting.set(session.id, { process, session, exchange })
     this.#send(FRAME.start, session.id, payload)
-    return exchange.answer
+    return this.#starts.add(process, session)
   }
 
   attach(id: number): AgentSession {
@@ -254,31 +257,13 @@ class AgentClient implements Agent {
   }
 
   #takeForSession(type: number, id: number, payload: Buffer): void {
-    const starting = this.#starting.get(id)
-    if (type === FRAME.started && starting) {
-      this.#starting.delete(id)
-      this.#started(starting, payload)
-      return
-    }
     const session = this.#sessions.get(id)
-    if (!session || starting) throw new FrameError(`a frame of type ${type} for session ${id}, which is not there`)
-    if (session.take(type, payload)) this.#sessions.delete(id)
-  }
-
-  #started(
-    { process, session, exchange }: { process: AgentProcess; session: Session; exchange: Exchange<AgentSession> },
-    payload: Buffer,
-  ): void {
-    const started = decodeStarted(payload)
-    const failure = startFailure(process, started)
-    if (failure) {
-      this.#sessions.delete(session.id)
-      session.lose(failure)
-      exchange.reject(failure)
-      return
+    const isAnswer = this.#starts.has(id) && type === FRAME.started
+    if (!session || this.#starts.has(id) !== isAnswer) {
+      throw new FrameError(`a frame of type ${type} for session ${id}, which is not there`)
     }
-    session.started(started.pid)
-    exchange.resolve(session)
+    const over = isAnswer ? this.#starts.answered(id, payload) : session.take(type, payload)
+    if (over) this.#sessions.delete(id)
   }
 
   #closed(fault: unknown): void {
@@ -301,10 +286,9 @@ class AgentClient implements Agent {
     this.#connection?.abort()
     this.#connection = undefined
     this.#hello.reject(reason)
-    for (const { exchange } of this.#starting.values()) exchange.reject(reason)
+    this.#starts.fail(reason)
     for (const exchanges of this.#asked.values()) for (const exchange of exchanges) exchange.reject(reason)
     for (const session of this.#sessions.values()) session.lose(reason)
-    this.#starting.clear()
     this.#asked.clear()
     this.#sessions.clear()
     this.#onLost?.(reason)

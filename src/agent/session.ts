@@ -82,6 +82,13 @@ export class Session implements AgentSession {
     this.#say(FRAME.abandon)
   }
 
+  /** Nobody has it, and nobody will: its output is dropped. */
+  disown(): void {
+    this.stdout.destroy()
+    this.stderr.destroy()
+    this.abandon()
+  }
+
   started(pid: number): void {
     this.#pid = pid
   }

@@ -225,6 +225,31 @@ test('a guest that is silent is given up, with the question that it left open', 
   await t.throwsAsync(session.wait(), { instanceOf: GuestError })
 })
 
+test('an answer to a start that is none fails that start with the connection', async (t) => {
+  const it = guest()
+  const starting = it.client.start(program)
+  it.says(hello(), frame(FRAME.started, 1, Buffer.alloc(9)))
+  await t.throwsAsync(starting, { instanceOf: GuestError, message: /broke the protocol/ })
+})
+
+test('one that starts a program too late is told to end it, and what that says is of no consequence', async (t) => {
+  const { guest: it, session } = await running({ answerMs: 30 })
+  await t.throwsAsync(it.client.start(program), { instanceOf: GuestError, message: /it was asked to run/ })
+  t.false(it.isLost())
+  // Its number is not anybody else's before its end.
+  const third = it.client.start(program)
+  it.says(started(3))
+  t.is((await third).id, 3)
+  it.says(started(2), frame(FRAME.stdout, 2, Buffer.alloc(OUTPUT_WINDOW / 2)), frame(FRAME.stderr, 2))
+  await Promise.resolve()
+  t.true(it.heard().some((one) => one.type === FRAME.abandon && one.session === 2))
+  it.says(frame(FRAME.stdout, 2, Buffer.alloc(OUTPUT_WINDOW / 2)), exit(2, 0), exit(1, 4))
+  t.is((await session.wait()).exitCode, 4)
+  t.false(it.isLost())
+  it.says(frame(FRAME.stdout, 2))
+  t.regex((await it.lost).message, /session 2, which is not there/)
+})
+
 test('a guest that breaks the protocol instead of ending its connection is given up at once', async (t) => {
   const it = guest({}, false)
   it.says(hello())
