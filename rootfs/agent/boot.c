@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "freezer.h"
+#include "groups.h"
 #include "memory-kills.h"
 #include "mounts.h"
 #include "network.h"
@@ -133,7 +134,10 @@ void boot(void)
 	open_proc();
 	mounts_watch();
 	memory_kills_watch();
+	groups_open();
 	freezer_open();
+	if (!groups_are_limited())
+		note_lack("a limit of processes (pids controller)");
 	network_loopback();
 	root_prepare();
 	setrlimit(RLIMIT_NOFILE, &files);

@@ -5,47 +5,30 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "groups.h"
 #include "session.h"
 
 /* A process that waits for a device without being interruptible takes as long as the device. */
 enum { PATIENCE_MS = 10000 };
 
-static int group = -1, freeze = -1, events = -1;
+static int freeze = -1, events = -1;
 
 void freezer_open(void)
 {
-	if (mkdir("/sys/fs/cgroup/programs", 0755) < 0 && errno != EEXIST)
+	int all = group_directory(GROUP_ALL);
+
+	if (all < 0)
 		return;
-	group = open("/sys/fs/cgroup/programs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (group < 0)
-		return;
-	freeze = openat(group, "cgroup.freeze", O_WRONLY | O_CLOEXEC);
-	events = openat(group, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	if (freeze >= 0 && events >= 0)
-		return;
-	close(group);
-	group = -1;
+	freeze = openat(all, "cgroup.freeze", O_WRONLY | O_CLOEXEC);
+	events = openat(all, "cgroup.events", O_RDONLY | O_CLOEXEC);
 }
 
 bool freezer_is_there(void)
 {
-	return group >= 0;
-}
-
-int freezer_group(void)
-{
-	return group;
-}
-
-bool freezer_join(void)
-{
-	int fd = openat(group, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-
-	return fd >= 0 && write(fd, "0", 1) == 1 && close(fd) == 0;
+	return freeze >= 0 && events >= 0;
 }
 
 static bool is_frozen(void)
@@ -91,7 +74,7 @@ int freezer_freeze(void)
 {
 	const int64_t deadline = now_ms() + PATIENCE_MS;
 
-	if (group < 0) {
+	if (!freezer_is_there()) {
 		signal_all(SIGSTOP);
 		return await_stops(deadline);
 	}
@@ -112,7 +95,7 @@ int freezer_freeze(void)
 
 void freezer_thaw(void)
 {
-	if (group < 0)
+	if (!freezer_is_there())
 		signal_all(SIGCONT);
 	else
 		(void)!pwrite(freeze, "0", 1, 0);

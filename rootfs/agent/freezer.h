@@ -7,14 +7,10 @@
 
 #include <stdbool.h>
 
-/* Once, when /sys/fs/cgroup is there. */
+/* Once, when groups.h has its groups. */
 void freezer_open(void);
 /* Whether it is a control group. */
 bool freezer_is_there(void);
-/* Its directory for CLONE_INTO_CGROUP, or -1. */
-int freezer_group(void);
-/* In a child: puts itself into it. */
-bool freezer_join(void);
 /* Returns when they stand still. @returns 0, or an errno, and then they go on */
 int freezer_freeze(void);
 void freezer_thaw(void);

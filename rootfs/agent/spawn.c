@@ -17,7 +17,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "freezer.h"
 #include "tools.h"
 
 #define CLONE_INTO_CGROUP_FLAG 0x200000000ULL /* since Linux 5.7 */
@@ -147,7 +146,7 @@ __attribute__((noreturn)) static void begin(struct child *child)
 	struct spawn *spawn = child->spawn;
 
 	errno = 0;
-	if (child->joins && !freezer_join())
+	if (child->joins && !group_join(spawn->group))
 		fail(child, STEP_RESOURCES);
 	setsid();
 	take_streams(child);
@@ -174,7 +173,7 @@ int spawn_program(struct spawn *spawn, pid_t *pid)
 	static uint8_t stack[STACK_SIZE] __attribute__((aligned(16)));
 	struct child child = { .spawn = spawn };
 	struct clone_arguments arguments = { .exit_signal = SIGCHLD };
-	int group = freezer_group();
+	int group = group_directory(spawn->group);
 	long result;
 
 	if (spawn->tool && !is_tool(spawn->argv[0])) {

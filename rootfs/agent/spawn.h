@@ -1,4 +1,4 @@
-/* One more process, in the group that the freezer holds. */
+/* One more process, in the control group that it belongs to. */
 #ifndef SPAWN_H
 #define SPAWN_H
 
@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "groups.h"
 #include "protocol.h"
 
 struct spawn {
@@ -17,6 +18,7 @@ struct spawn {
 	gid_t groups[GROUPS_MAX];
 	int fds[3];            /* the program's streams */
 	bool terminal;         /* they are one */
+	enum group group;
 	bool tool;             /* of ours, named by argv[0], instead of a file */
 	int step;              /* enum start_step: how far it got that failed */
 };

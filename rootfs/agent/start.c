@@ -124,6 +124,7 @@ bool start(uint16_t id, struct reader *payload, int refusal)
 	spawn.step = refusal != 0 ? STEP_STATE : STEP_RESOURCES;
 	if (spawn.file[0] == '\0')
 		spawn.file = spawn.argv[0];
+	spawn.group = flags & SESSION_MAIN ? GROUP_MAIN : GROUP_BESIDE;
 	spawn.tool = flags & SESSION_TOOL;
 	spawn.terminal = flags & SESSION_TTY;
 	if (session != NULL) {
