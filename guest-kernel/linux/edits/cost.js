@@ -66,6 +66,12 @@ export default [
     instead: '	return 0;\n\n	rescuer',
   },
   {
+    why: 'a worker that starts makes another one when it was the last at rest: at the boot it is not waited for, in a guest that goes on from a snapshot it would be',
+    file: 'kernel/workqueue.c',
+    anchor: '			BUG_ON(!create_worker(pool));\n',
+    after: '			BUG_ON(!create_worker(pool));\n',
+  },
+  {
     why: 'until the generator is seeded each random number takes two hashes of the pool, a second in all: rng_seed=, which is mixed in with the command line, counts',
     file: 'drivers/char/random.c',
     anchor: '	_mix_pool_bytes(command_line, strlen(command_line));\n',
