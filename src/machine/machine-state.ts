@@ -11,7 +11,8 @@ import type { CpuPolicy } from './cpu-policy.ts'
 import { readCpuPolicy } from './cpu-policy-record.ts'
 import { VIRTIO_SLOTS } from './device-table.ts'
 import { writeGeneration } from './generation.ts'
-import { type KvmParts, type RestoreOptions, restoreVmState, saveVmState } from './vm-state.ts'
+import { noteTscShift } from './tsc-shift.ts'
+import { type KvmParts, type RestoreOptions, restoreVmState, saveVmState, tscOf } from './vm-state.ts'
 
 export const MACHINE_STATE_SCHEMA = 'cloister-machine-state/1'
 
@@ -79,7 +80,9 @@ function restoreParts(parts: MachineParts, state: Json, options?: RestoreOptions
       `Cannot restore the machine: its state has ${devices.length} virtio devices, it has ${transports.length}.`,
     )
   }
-  restoreVmState(parts, saved.value('kvm'), options)
+  const kvm = saved.value('kvm')
+  restoreVmState(parts, kvm, options)
+  noteTscShift(memory, vcpus[0]!, tscOf(kvm))
   const portStates = new SavedFields('the ports', saved.value('ports'))
   for (const port of ports) port.restore(portStates.value(port.name))
   for (const [slot, transport] of transports.entries()) transport.restore(devices[slot]!)

@@ -5,7 +5,7 @@
  */
 const range = (first: number, count: number) => Array.from({ length: count }, (_, index) => first + index)
 
-const IA32_TSC = 0x10
+export const IA32_TSC = 0x10
 const IA32_TSC_ADJUST = 0x3b
 const IA32_SPEC_CTRL = 0x48
 const IA32_UMWAIT_CONTROL = 0xe1

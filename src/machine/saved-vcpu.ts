@@ -7,7 +7,7 @@ import type { MsrEntry, MsrInit } from '../../kvm-bindings/structs/msr.ts'
 import type { StatePart, VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import { HostError } from '../errors.ts'
 import { type Json, type JsonObject, SavedFields } from '../virtio/saved-state.ts'
-import { SAVED_MSRS } from './saved-msrs.ts'
+import { IA32_TSC, SAVED_MSRS } from './saved-msrs.ts'
 
 /** A part of the state: read, and put back. */
 interface Part {
@@ -131,7 +131,7 @@ function everyMsr(indices: readonly number[], read: (indices: readonly number[])
 
 /** One that cannot be set is no matter when it holds the value anyway. */
 function restoreMsrs(vcpu: VcpuFd, state: Json | undefined): void {
-  const msrs = new SavedFields('vCPU', { msrs: state ?? null }).array('msrs', SAVED_MSRS.length, readMsr)
+  const msrs = readMsrs(state)
   for (let next = 0; next < msrs.length; next++) {
     next += vcpu.setMsrs(msrs.slice(next))
     const refused = msrs[next]
@@ -140,6 +140,13 @@ function restoreMsrs(vcpu: VcpuFd, state: Json | undefined): void {
     throw new HostError(`Cannot restore: MSR ${index} does not take ${value}.`)
   }
 }
+
+/** Of a saved vCPU. */
+export const savedTsc = (state: Json | undefined): bigint | undefined =>
+  readMsrs(new SavedFields('vCPU', state).value('msrs')).find(({ index }) => index === IA32_TSC)?.data
+
+const readMsrs = (state: Json | undefined): MsrInit[] =>
+  new SavedFields('vCPU', { msrs: state ?? null }).array('msrs', SAVED_MSRS.length, readMsr)
 
 function readMsr(entry: Json): MsrInit {
   const [index, value] = Array.isArray(entry) ? (entry as readonly Json[]) : []

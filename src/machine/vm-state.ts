@@ -10,7 +10,7 @@ import type { VmFd } from '../../kvm-bindings/vm-fd.ts'
 import { HostError } from '../errors.ts'
 import { hex, type Json, type JsonObject, SavedFields } from '../virtio/saved-state.ts'
 import { restoreClock, saveClock } from './clock.ts'
-import { bytesOf, restoreVcpu, saveVcpu } from './saved-vcpu.ts'
+import { bytesOf, restoreVcpu, savedTsc, saveVcpu } from './saved-vcpu.ts'
 
 /** A VM as createMachine makes it. */
 export interface KvmParts {
@@ -67,6 +67,10 @@ export function restoreVmState(
   const realtime = saved.value('realtime') === null ? undefined : saved.u64('realtime')
   restoreClock(vm, { clock: saved.u64('clock'), ...(realtime !== undefined && { realtime }) }, elapsed)
 }
+
+/** Of the first vCPU, in the state of a VM. */
+export const tscOf = (state: Json): bigint | undefined =>
+  savedTsc(new SavedFields('VM', state).array('vcpus', VCPUS_MAX, (one) => one)[0])
 
 function exactly(bytes: Uint8Array, size: number): Uint8Array {
   if (bytes.length !== size) throw refused('its interval timer is none')

@@ -2,6 +2,7 @@
  * The guest-physical address space.
  *
  *            0 ┌──────────────────────────────┐
+ *        0x4F0 │ how far the TSC ran on       │  src/machine/tsc-shift.ts
  *       0x6000 │ PVH start info, or zero page │  boot structures: src/boot/pvh.ts, src/boot/linux/
  *       0x7000 │ PVH memory map, module list  │
  *       0x8000 │ kernel command line          │
@@ -31,6 +32,8 @@ export const MIB = 1024 * KIB
 export const GIB = 1024 * MIB
 export const PAGE_SIZE = 4 * KIB
 
+/** What the BIOS data area of a PC leaves to programs, 16 bytes. */
+export const TSC_SHIFT_GPA: Gpa = 0x4f0
 export const START_INFO_GPA: Gpa = 0x6000
 export const MEMORY_MAP_GPA: Gpa = 0x7000
 export const MODULE_LIST_GPA: Gpa = 0x7800

@@ -1,6 +1,7 @@
 /** The whole way of a microVM: a boot, starts from what it left, and a boot again when that is damaged. */
 import { copyFileSync, readdirSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { BUSYBOX } from '../helpers/busybox-spec.ts'
 import { type Cli, commandLineIn } from '../helpers/cli.ts'
@@ -9,6 +10,8 @@ import { ownKernelTest } from '../helpers/microvm.ts'
 
 /** A boot under an emulated kernel, on a host that does other things too. */
 const PATIENCE_MS = 5 * 60_000
+/** From what a program prints to the end of its run. */
+const SLACK_S = 4
 
 const cloister = (t: ExecutionContext): Cli => commandLineIn(join(temporaryDirectory(t), 'root'), PATIENCE_MS)
 const snapshots = ({ root }: Cli): string[] =>
@@ -23,7 +26,7 @@ ownKernelTest(
   async (t) => {
     const run = cloister(t)
     const microvm = ['run', '--isolation', 'microvm']
-    const who = 'hostname; head -c 16 /dev/urandom | md5sum; exit 3'
+    const who = 'hostname; head -c 16 /dev/urandom | md5sum; read up idle < /proc/uptime; echo $up; exit 3'
 
     const first = await run([...microvm, '--name', 'first', BUSYBOX, 'sh', '-c', who])
     t.is(first.status, 3, first.stderr)
@@ -38,6 +41,13 @@ ownKernelTest(
       ['first', 'second'],
     )
     t.not(first.stdout.split('\n')[1], second.stdout.split('\n')[1])
+
+    // A guest's clock does not count the time that it lay in a file: it has run no longer than the command did.
+    await sleep(2 * SLACK_S * 1000)
+    const began = performance.now()
+    const later = await run([...microvm, '--name', 'later', BUSYBOX, 'sh', '-c', who])
+    const uptimes = [first, later].map(({ stdout }) => Number(stdout.split('\n')[2]))
+    t.true(uptimes[1]! < uptimes[0]! + (performance.now() - began) / 1000 + SLACK_S, uptimes.join(', '))
 
     const input = await run(
       [...microvm, '-i', '-e', 'A=from outside', '-w', '/tmp', BUSYBOX, 'sh', '-c', 'cat; pwd; echo $A'],

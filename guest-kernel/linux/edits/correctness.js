@@ -100,4 +100,47 @@ ${[...NOT_EMULATED.map((name) => `X86_FEATURE_${name}`), 'X86_BUG_FXSAVE_LEAK'].
     anchor: '	default 100 if HZ_100',
     before: '	default 25 if HZ_25\n',
   },
+  {
+    why: 'such a KVM does not let the TSC be set: a guest that goes on from a snapshot would find that hours had passed, and make them up second by second. How far the TSC has run on meanwhile the VMM writes behind a word that asks for it (src/machine/tsc-shift.ts)',
+    file: 'arch/x86/include/asm/tsc.h',
+    anchor: 'extern unsigned int tsc_khz;\n',
+    after: '\n#define tsc_shift() READ_ONCE(*(u64 *)__va(0x4f8))\n',
+  },
+  {
+    why: 'the word that asks for it',
+    file: 'arch/x86/kernel/tsc.c',
+    anchor: 'static u64 read_tsc(struct clocksource *cs)\n',
+    before: `static int __init ask_for_tsc_shift(void)
+{
+	memcpy(__va(0x4f0), "TSCSHIFT", 8);
+	return 0;
+}
+early_initcall(ask_for_tsc_shift);
+
+`,
+  },
+  {
+    why: 'the clock goes without it',
+    file: 'arch/x86/kernel/tsc.c',
+    anchor: '	return (u64)rdtsc_ordered();\n',
+    instead: '	return (u64)rdtsc_ordered() - tsc_shift();\n',
+  },
+  {
+    why: "and the scheduler's",
+    file: 'arch/x86/kernel/tsc.c',
+    anchor: 'u64 tsc_now = rdtsc();',
+    instead: 'u64 tsc_now = rdtsc() - tsc_shift();',
+  },
+  {
+    why: 'and that of programs, who read the TSC themselves: its last reading is given to them as they will see it',
+    file: 'kernel/time/vsyscall.c',
+    anchor: '= tk->tkr_mono.cycle_last;',
+    instead: '= tk->tkr_mono.cycle_last + tsc_shift();',
+  },
+  {
+    why: 'the same for the clock that is not adjusted',
+    file: 'kernel/time/vsyscall.c',
+    anchor: '= tk->tkr_raw.cycle_last;',
+    instead: '= tk->tkr_raw.cycle_last + tsc_shift();',
+  },
 ]
