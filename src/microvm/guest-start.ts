@@ -28,6 +28,8 @@ export interface StartHost {
   isOver(): boolean
   /** Undefined when it is over before. */
   unlessOver<T>(work: Promise<T>): Promise<T | undefined>
+  /** Memory for its snapshot, until what this returns is called. */
+  makeRoom(): () => void
   onMade(guest: Guest): void
   onAgent(agent: Agent): void
   /** From here on the guest's end is the instance's. */
@@ -175,11 +177,15 @@ export class GuestStart {
     if (!way) return
     await this.#saving
     await agent.detach()
+    const takeBack = this.#host.makeRoom()
     await new Promise<void>((continued) => {
       this.#saving = way
         .save(guest, continued, this.#calledOff.signal)
         .catch((error: Error) => this.#host.log(`the next one starts as this one did: ${error.message}`))
-        .finally(continued)
+        .finally(() => {
+          takeBack()
+          continued()
+        })
     })
     agent.reconnect(await guest.agentStream())
   }

@@ -2,7 +2,7 @@
  * The control group of a VM's process: a VMM whose guest drives it to waste memory or processors meets a limit of its
  * own and takes nobody with it.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EXIT } from '../errors.ts'
 import { type Cgroup, type CgroupLimits, instanceCgroup, instanceKey } from '../host/cgroup.ts'
@@ -10,6 +10,7 @@ import { delegatedCgroup } from '../host/cgroup-delegation.ts'
 import { type CgroupLayout, readCgroupLayout } from '../host/cgroup-layout.ts'
 import { type JoinedCgroup, joinCgroup } from '../host/own-cgroup.ts'
 import type { ExitResult } from '../instance/instance.ts'
+import { stateRoots } from '../instance/state-root.ts'
 
 const MIB = 2 ** 20
 
@@ -24,6 +25,8 @@ export const VMM_CPUS = 1
 const VMM_THREADS = 64
 /** A group costs a foreground command its way in and its way out; one that ends before has no use for it. */
 export const FOREGROUND_DELAY_MS = 1000
+/** linux/magic.h. */
+const TMPFS_MAGIC = 0x01021994
 
 export interface VmmFacts {
   readonly name: string
@@ -40,7 +43,8 @@ export interface VmmCgroup {
   describe(): Record<string, unknown>
   /**
    * More memory for a while, where the host lets it have more: what a guest writes while its memory is set aside for a
-   * snapshot is there twice. @returns what takes it back
+   * snapshot is there twice. Where snapshots are kept on a tmpfs, their files are memory of this group too, for good.
+   * @returns what takes it back
    */
   makeRoom(bytes: number): () => void
   /** Leaves it for good. */
@@ -114,11 +118,21 @@ export function joinVmmCgroup(facts: VmmFacts, detached: boolean, log: (line: st
 }
 
 function makeRoom(cgroup: Cgroup, bytes: number): () => void {
-  const { memoryBytes: limit } = cgroup.limits()
-  if (limit === undefined || !attempt(() => cgroup.setMemoryLimit(limit + bytes))) return () => {}
+  const { memoryBytes: before } = cgroup.limits()
+  if (before === undefined) return () => {}
+  const limit = before + (keepsStateInMemory() ? bytes : 0)
+  if (!attempt(() => cgroup.setMemoryLimit(limit + bytes))) return () => {}
   return () => {
     // A limit below what it needs would end it.
     if ((cgroup.memoryUse() ?? 0) < limit) attempt(() => cgroup.setMemoryLimit(limit))
+  }
+}
+
+function keepsStateInMemory(): boolean {
+  try {
+    return statfsSync(stateRoots().data).type === TMPFS_MAGIC
+  } catch {
+    return false
   }
 }
 
