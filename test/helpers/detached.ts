@@ -21,8 +21,11 @@ export function detachedCommandLine(t: ExecutionContext): Cli {
   return cloister
 }
 
+/** The lab, being slow, sets more. */
+const PATIENCE_MS = Number(process.env.CLOISTER_TEST_HANG_SECONDS ?? 20) * 1000
+
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 20_000; !(await condition()); await sleep(10)) {
+  for (const deadline = Date.now() + PATIENCE_MS; !(await condition()); await sleep(10)) {
     if (Date.now() > deadline) throw new Error('it did not come to that')
   }
 }

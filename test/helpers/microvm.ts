@@ -16,6 +16,8 @@ import { buildModules, findStockKernel, inLab, LAB_OPTIONS } from './stock-kerne
 export const kernelModeEmulated = kvmBackend()?.hardware === false
 
 export interface MicrovmKernel {
+  /** With how little a guest of it runs a shell. */
+  readonly leastMemoryMib: number
   /** Options of `run`: hardly any for the kernel that it takes by itself. @param directory empty, of the caller's own */
   optionsIn(directory: string): readonly string[]
   /** The same, for one test. */
@@ -27,13 +29,17 @@ const whyNoRootImages = programs.some((directory) => existsSync(join(directory, 
   ? undefined
   : 'mkfs.erofs is missing (apt-get install erofs-utils)'
 
+export const OWN_LEAST_MIB = 40
+/** Its image takes 64 MiB behind the first 16. */
+export const STOCK_LEAST_MIB = 96
+
 /** @returns why there is none, in words */
 function ownKernel(): MicrovmKernel | string {
   const flavour = kernelModeEmulated ? 'software-kvm' : 'standard'
   if (!existsSync(join(packageRoot, 'guest-kernel/build/linux', flavour, 'vmlinux'))) {
     return `no Linux kernel is built: sh guest-kernel/linux/build.sh ${flavour}`
   }
-  return { options: () => LAB_OPTIONS, optionsIn: () => LAB_OPTIONS }
+  return { leastMemoryMib: OWN_LEAST_MIB, options: () => LAB_OPTIONS, optionsIn: () => LAB_OPTIONS }
 }
 
 export function stockKernel(): MicrovmKernel | string {
@@ -43,7 +49,7 @@ export function stockKernel(): MicrovmKernel | string {
     ...['--kernel', found.vmlinuz, '--initrd', buildModules(directory, found)],
     ...LAB_OPTIONS,
   ]
-  return { optionsIn, options: (t) => optionsIn(temporaryDirectory(t)) }
+  return { leastMemoryMib: STOCK_LEAST_MIB, optionsIn, options: (t) => optionsIn(temporaryDirectory(t)) }
 }
 
 const OWN_KERNEL = { name: 'our kernel', find: ownKernel }

@@ -27,7 +27,8 @@ const asking =
 const start = async (t: ExecutionContext, kernel: MicrovmKernel, script: string, ...options: string[]) => {
   const cloister = detachedCommandLine(t)
   const ask = asking(t, cloister)
-  const asked = ['run', '-d', '--isolation', 'microvm', '--memory', '64M', ...kernel.options(t), ...options]
+  const memory = Math.max(64, kernel.leastMemoryMib)
+  const asked = ['run', '-d', '--isolation', 'microvm', '--memory', `${memory}M`, ...kernel.options(t), ...options]
   await ask([...asked, '--name', 'v', BUSYBOX, 'sh', '-c', script])
   return { cloister, ask }
 }

@@ -8,7 +8,7 @@ import type { Isolation } from '../../../src/instance/run-spec.ts'
 import { type Cli, commandLineIn } from '../../helpers/cli.ts'
 import { containerTest } from '../../helpers/containers.ts'
 import { kvmTestSerial } from '../../helpers/kvm.ts'
-import { ownKernelTest, stockKernel, stockMicrovmTest } from '../../helpers/microvm.ts'
+import { OWN_LEAST_MIB, ownKernelTest, STOCK_LEAST_MIB, stockKernel, stockMicrovmTest } from '../../helpers/microvm.ts'
 import { LAB_OPTIONS } from '../../helpers/stock-kernel.ts'
 
 type Implementation = (t: ExecutionContext) => Promise<void>
@@ -21,6 +21,8 @@ export interface Level {
   readonly test: (title: string, implementation: Implementation) => void
   /** Where a guest kernel is emulated, its first boot takes long. */
   readonly hangMs: number
+  /** With how little an instance starts. */
+  readonly leastMemoryMib: number
   /** With the words that refuse it. */
   readonly lacks: Readonly<Partial<Record<Ability, RegExp>>>
   /** Further options of `run`. @param directory of the place, for files of theirs */
@@ -31,7 +33,7 @@ const HANG_MS = Number(process.env.CLOISTER_TEST_HANG_SECONDS ?? 30) * 1000
 
 export const LEVELS: Readonly<Record<Isolation, Level>> = {
   unikernel: {
-    ...{ isolation: 'unikernel', test: kvmTestSerial, hangMs: HANG_MS },
+    ...{ isolation: 'unikernel', test: kvmTestSerial, hangMs: HANG_MS, leastMemoryMib: 40 },
     lacks: {
       // One process is what makes its kernel small: there is no fork, and nobody beside the program.
       'further programs': /a unikernel runs one process, by design\.\n.*--isolation microvm or container/,
@@ -40,9 +42,12 @@ export const LEVELS: Readonly<Record<Isolation, Level>> = {
       users: /Cannot run as user 1000:1001 in a unikernel: it has one program and no users\./,
     },
   },
-  container: { ...{ isolation: 'container', test: containerTest, hangMs: HANG_MS }, lacks: {} },
+  container: {
+    ...{ isolation: 'container', test: containerTest, hangMs: HANG_MS, leastMemoryMib: 40 },
+    lacks: {},
+  },
   microvm: {
-    ...{ isolation: 'microvm', test: ownKernelTest, hangMs: 10 * HANG_MS },
+    ...{ isolation: 'microvm', test: ownKernelTest, hangMs: 10 * HANG_MS, leastMemoryMib: OWN_LEAST_MIB },
     lacks: {},
     options: () => LAB_OPTIONS,
   },
@@ -52,6 +57,7 @@ export const LEVELS: Readonly<Record<Isolation, Level>> = {
 export const stockMicrovm: Level = {
   ...LEVELS.microvm,
   test: stockMicrovmTest,
+  leastMemoryMib: STOCK_LEAST_MIB,
   options(directory) {
     const kernel = stockKernel()
     if (typeof kernel === 'string') return []
