@@ -2,10 +2,11 @@
  * The root image of a snapshot is a file of the snapshot, under a digest like the others. It never changes, so that its bytes
  * need not be there twice.
  */
-import { constants, copyFileSync } from 'node:fs'
+import { closeSync, constants, copyFileSync, openSync, readSync, writeSync } from 'node:fs'
 import { AT_FDCWD, AT_SYMLINK_FOLLOW } from '../../kvm-bindings/constants.ts'
 import { cName, linkAt } from '../../kvm-bindings/file-tree.ts'
-import { HostError, pathFault } from '../errors.ts'
+import { otherWork } from '../snapshot/chunk-digests.ts'
+import { CHUNK_BYTES } from '../snapshot/manifest.ts'
 import type { SnapshotFile } from '../snapshot/take-snapshot.ts'
 
 export const ROOT_IMAGE = 'root.erofs'
@@ -14,15 +15,10 @@ export const ROOT_IMAGE = 'root.erofs'
 export const imageToSave = (fd: number): SnapshotFile => ({
   name: ROOT_IMAGE,
   unchanging: true,
-  write(path) {
+  async write(path, step) {
     const image = `/proc/self/fd/${fd}`
-    if (shared(image, path) || linked(image, path)) return
-    try {
-      // Another file system, or it has no name any more.
-      copyFileSync(image, path, constants.COPYFILE_EXCL)
-    } catch (cause) {
-      throw new HostError(`Cannot keep the root image of the snapshot: ${pathFault(cause)}.`, { cause })
-    }
+    // It cannot have a second name on another file system, or when it has none any more.
+    if (!shared(image, path) && !linked(image, path)) await copy(fd, path, step)
   },
 })
 
@@ -39,3 +35,19 @@ function shared(from: string, to: string): boolean {
 /** A second name for the same file. linkat(2) */
 const linked = (from: string, to: string): boolean =>
   linkAt(AT_FDCWD, cName(from), AT_FDCWD, cName(to), AT_SYMLINK_FOLLOW) === 0
+
+/** In steps of a MiB: this process serves the guest's devices, and its programs are still to be told to go on. */
+async function copy(from: number, path: string, step: () => void): Promise<void> {
+  const to = openSync(path, 'wx', 0o600)
+  try {
+    const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+    for (let at = 0, count = -1; count !== 0; at += count) {
+      step()
+      count = readSync(from, buffer, 0, CHUNK_BYTES, at)
+      for (let done = 0; done < count; ) done += writeSync(to, buffer, done, count - done)
+      await otherWork()
+    }
+  } finally {
+    closeSync(to)
+  }
+}

@@ -26,7 +26,8 @@ export interface SnapshotFile {
   readonly name: string
   /** What it is made of stays as it is: it is written beside the guest's work, and not while the guest stands still. */
   readonly unchanging?: boolean
-  write(path: string): void | Promise<void>
+  /** @param step called before each piece of a long work; throws when it is called off */
+  write(path: string, step: () => void): void | Promise<void>
 }
 
 export interface SnapshotRequest {
@@ -76,18 +77,18 @@ export async function takeSnapshot(source: SnapshotSource, request: SnapshotRequ
     await pauses.begin()
     const state = await source.machine.save()
     frozen = source.ram.freeze()
+    const step = () => {
+      if (request.signal?.aborted)
+        throw new HostError(`Cannot take the snapshot ${basename(target)}: it was called off.`)
+    }
     const writeAll = async (unchanging: boolean) => {
-      for (const file of request.files ?? [])
-        if ((file.unchanging ?? false) === unchanging) await file.write(join(workshop.directory, extraFile(file.name)))
+      for (const file of (request.files ?? []).filter((one) => (one.unchanging ?? false) === unchanging))
+        await file.write(join(workshop.directory, extraFile(file.name)), step)
     }
     await writeAll(false)
     const pausedMs = pauses.end()
     request.onContinued?.()
     await writeAll(true)
-    const step = () => {
-      if (request.signal?.aborted)
-        throw new HostError(`Cannot take the snapshot ${basename(target)}: it was called off.`)
-    }
     const { manifest, bytes } = await writeFiles(workshop.directory, { request, state, frozen, step, target })
     if (request.base) checkStillThere(request.base, target)
     await workshop.finish()

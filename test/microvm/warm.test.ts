@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { warmStart } from '../../src/microvm/warm.ts'
+import { SNAPSHOT_SCHEMA } from '../../src/snapshot/manifest.ts'
 import { temporaryDirectory } from '../helpers/containers.ts'
 
 const KEY = 'a'.repeat(40)
@@ -22,10 +23,11 @@ test('where there is no snapshot, none is found, and nothing is said of it', asy
 test('a damaged snapshot is thrown away with a line on the log, and none is found', async (t) => {
   const { way, logged, root } = start(t)
   mkdirSync(join(root, KEY))
-  writeFileSync(join(root, KEY, 'snapshot.json'), '{"schema":"cloister-snapshot/1"}')
+  writeFileSync(join(root, KEY, 'snapshot.json'), JSON.stringify({ schema: SNAPSHOT_SCHEMA }))
+  writeFileSync(join(root, KEY, 'snapshot.sha256'), '')
   t.is(await way.find(), undefined)
   t.is(logged.length, 1)
-  t.regex(logged[0]!, /^the guest boots anew: Cannot /)
+  t.regex(logged[0]!, /^the guest boots anew: Cannot use .*: its createdAt is not what it should be/)
   t.false(existsSync(join(root, KEY)))
 })
 

@@ -276,6 +276,17 @@ kvmTestSerial('what cannot be saved leaves nothing behind, and the guest goes on
     instanceOf: HostError,
     message: /called off/,
   })
+  const soon = new AbortController()
+  const write = (_: string, step: () => void) => {
+    soon.abort()
+    step()
+    t.fail('a file is written that nobody wants any more')
+  }
+  const image = { name: 'image', unchanging: true, write }
+  await t.throwsAsync(take(join(parent, 'called-off-later'), { files: [image], signal: soon.signal }), {
+    instanceOf: HostError,
+    message: /called off/,
+  })
   await t.throwsAsync(take(join(parent, '.hidden')), { instanceOf: UsageError })
   mkdirSync(join(parent, 'there'))
   await t.throwsAsync(take(join(parent, 'there')), { instanceOf: UsageError, message: /is there already/ })
