@@ -1,6 +1,7 @@
 #include "link.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -185,10 +186,14 @@ static void take_connection(void)
 	if (fd < 0)
 		return;
 	/* Where there is a loopback for vsock, a program of the guest could come this way. */
-	if (only_host && (peer.any.sa_family != AF_VSOCK || peer.vsock.cid != HOST_CID))
+	if (only_host && (peer.any.sa_family != AF_VSOCK || peer.vsock.cid != HOST_CID)) {
 		close(fd);
-	else
-		begin(fd);
+		return;
+	}
+	begin(fd);
+	link_flush();
+	/* A worker of the kernel sends it. What the host asks for may be there already, and would take the processor first. */
+	sched_yield();
 }
 
 void link_poll(struct pollfd fds[2])

@@ -2,6 +2,7 @@
  * How a guest comes to be asked for its program: by a boot, or from a snapshot of one that had booted (`booted`), or of one
  * that had also mounted this root and read this program's file (`rooted`). The first of its kind leaves these behind.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Agent, agentClient } from '../agent/client.ts'
 import type { Hello } from '../agent/messages.ts'
 import type { AgentSession } from '../agent/session.ts'
@@ -18,6 +19,10 @@ import type { WarmStart } from './warm.ts'
 const BOOT_MS = 300_000
 /** One that has booted before answers in milliseconds, on a host with time for it. */
 const RESTORE_MS = 60_000
+
+/** By then a kernel has nothing left to do. */
+const SETTLING_MS = 10
+const SETTLING_EMULATED_MS = 200
 
 /** What its instance has to say meanwhile, and to hear. */
 export interface StartHost {
@@ -177,6 +182,8 @@ export class GuestStart {
     if (!way) return
     await this.#saving
     await agent.detach()
+    // The end of a connection leaves work behind, which every guest that goes on from here would do.
+    await sleep(this.#order.linux.flavour === 'software-kvm' ? SETTLING_EMULATED_MS : SETTLING_MS)
     const takeBack = this.#host.makeRoom()
     await new Promise<void>((continued) => {
       this.#saving = way
