@@ -68,15 +68,28 @@ digest=$({
 } | sha256sum | cut -d ' ' -f 1)
 result=$cache/$digest
 
+links=$recipe/../build/linux/$flavour
+link=$links/vmlinux
 finish() {
-  link=$recipe/../build/linux/$flavour/vmlinux
-  mkdir -p "$(dirname "$link")"
-  if [ "$(readlink "$link" 2>/dev/null)" != "$result/vmlinux" ]; then
-    ln -sfn "$result/vmlinux" "$link.$$" && mv -fT "$link.$$" "$link"
+  mkdir -p "$links"
+  target=$result/vmlinux
+  # An installed package is there for users who do not see into the cache of whoever builds.
+  if [ ! -e "$recipe/../../Makefile" ]; then
+    target=$digest/vmlinux
+    if [ ! -e "$links/$target" ]; then
+      cp -rf "$result" "$links/.$digest.$$" && mv -T "$links/.$digest.$$" "$links/$digest"
+    fi
+  fi
+  if [ "$(readlink "$link" 2>/dev/null)" != "$target" ]; then
+    ln -sfn "$target" "$link.$$" && mv -fT "$link.$$" "$link"
   fi
   printf '%s\n' "$result/vmlinux"
   exit 0
 }
+# It would be known only after minutes.
+if [ -z "$only_ask" ]; then
+  mkdir -p "$links" && [ -w "$links" ] || { say "$links cannot be written: run this as whoever owns it"; exit 1; }
+fi
 [ ! -e "$result/vmlinux" ] || finish
 [ -z "$only_ask" ] || exit 1
 

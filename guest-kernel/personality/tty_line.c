@@ -90,12 +90,12 @@ static uint32_t one_word_back(void) {
   return to;
 }
 
-static void keep(char byte, bool line_end, bool eof) {
+static void keep(char byte, bool ends, bool eof) {
   input[at(end)] = eof ? 0 : byte; /* what a raw read finds of it */
-  ends_line[at(end)] = line_end;
+  ends_line[at(end)] = ends;
   is_eof[at(end)] = eof;
   end++;
-  if (line_end || !local(ICANON)) lines = end;
+  if (ends || !local(ICANON)) lines = end;
 }
 
 void line_flush(void) { first = lines = end; }
@@ -145,15 +145,15 @@ void line_typed(char byte) {
     if (local(ICANON) && edits_line(byte)) return;
   }
   const bool eof = local(ICANON) && !literal_next && is_key(byte, VEOF);
-  const bool line_end = local(ICANON) && !literal_next && (eof || byte == '\n' || is_key(byte, VEOL));
+  const bool ends = local(ICANON) && !literal_next && (eof || byte == '\n' || is_key(byte, VEOL));
   literal_next = false;
   /* The last place is for what ends the line. */
-  if (end - first >= (uint32_t)(line_end ? INPUT_SIZE : INPUT_SIZE - 1)) {
+  if (end - first >= (uint32_t)(ends ? INPUT_SIZE : INPUT_SIZE - 1)) {
     tty_ring();
     return;
   }
   if (!eof) echo(byte);
-  keep(byte, line_end, eof);
+  keep(byte, ends, eof);
 }
 
 bool line_has_room(void) { return end - first < INPUT_SIZE - 1 || (local(ICANON) && first == lines); }
