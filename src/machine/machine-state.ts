@@ -12,7 +12,7 @@ import { readCpuPolicy } from './cpu-policy-record.ts'
 import { VIRTIO_SLOTS } from './device-table.ts'
 import { writeGeneration } from './generation.ts'
 import { noteTscShift } from './tsc-shift.ts'
-import { type KvmParts, type RestoreOptions, restoreVmState, saveVmState, tscOf } from './vm-state.ts'
+import { type KvmParts, type RestoreOptions, restoreVmState, savedTscs, saveVmState } from './vm-state.ts'
 
 export const MACHINE_STATE_SCHEMA = 'cloister-machine-state/1'
 
@@ -82,7 +82,7 @@ function restoreParts(parts: MachineParts, state: Json, options?: RestoreOptions
   }
   const kvm = saved.value('kvm')
   restoreVmState(parts, kvm, options)
-  noteTscShift(memory, vcpus[0]!, tscOf(kvm))
+  noteTscShift(memory, vcpus, savedTscs(kvm))
   const portStates = new SavedFields('the ports', saved.value('ports'))
   for (const port of ports) port.restore(portStates.value(port.name))
   for (const [slot, transport] of transports.entries()) transport.restore(devices[slot]!)

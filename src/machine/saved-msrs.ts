@@ -17,7 +17,7 @@ const IA32_MTRR_PHYS = range(0x200, 16)
 const IA32_MTRR_FIX = [0x250, 0x258, 0x259, ...range(0x268, 8)]
 const IA32_PAT = 0x277
 const IA32_MTRR_DEF_TYPE = 0x2ff
-const IA32_TSC_DEADLINE = 0x6e0
+export const IA32_TSC_DEADLINE = 0x6e0
 const IA32_XSS = 0xda0
 /** Of system calls: STAR, LSTAR, CSTAR, SYSCALL_MASK. */
 const SYSCALL = range(0xc000_0081, 4)

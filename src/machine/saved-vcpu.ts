@@ -7,7 +7,7 @@ import type { MsrEntry, MsrInit } from '../../kvm-bindings/structs/msr.ts'
 import type { StatePart, VcpuFd } from '../../kvm-bindings/vcpu-fd.ts'
 import { HostError } from '../errors.ts'
 import { type Json, type JsonObject, SavedFields } from '../virtio/saved-state.ts'
-import { IA32_TSC, SAVED_MSRS } from './saved-msrs.ts'
+import { IA32_TSC, IA32_TSC_DEADLINE, SAVED_MSRS } from './saved-msrs.ts'
 
 /** A part of the state: read, and put back. */
 interface Part {
@@ -141,9 +141,17 @@ function restoreMsrs(vcpu: VcpuFd, state: Json | undefined): void {
   }
 }
 
+export interface SavedTsc {
+  readonly tsc: bigint | undefined
+  /** When its timer is due, by that TSC; 0 when it is not. */
+  readonly deadline: bigint | undefined
+}
+
 /** Of a saved vCPU. */
-export const savedTsc = (state: Json | undefined): bigint | undefined =>
-  readMsrs(new SavedFields('vCPU', state).value('msrs')).find(({ index }) => index === IA32_TSC)?.data
+export function savedTsc(state: Json | undefined): SavedTsc {
+  const msrs = new Map(readMsrs(new SavedFields('vCPU', state).value('msrs')).map(({ index, data }) => [index, data]))
+  return { tsc: msrs.get(IA32_TSC), deadline: msrs.get(IA32_TSC_DEADLINE) }
+}
 
 const readMsrs = (state: Json | undefined): MsrInit[] =>
   new SavedFields('vCPU', { msrs: state ?? null }).array('msrs', SAVED_MSRS.length, readMsr)

@@ -10,7 +10,7 @@ import type { VmFd } from '../../kvm-bindings/vm-fd.ts'
 import { HostError } from '../errors.ts'
 import { hex, type Json, type JsonObject, SavedFields } from '../virtio/saved-state.ts'
 import { restoreClock, saveClock } from './clock.ts'
-import { bytesOf, restoreVcpu, savedTsc, saveVcpu } from './saved-vcpu.ts'
+import { bytesOf, restoreVcpu, type SavedTsc, savedTsc, saveVcpu } from './saved-vcpu.ts'
 
 /** A VM as createMachine makes it. */
 export interface KvmParts {
@@ -68,9 +68,9 @@ export function restoreVmState(
   restoreClock(vm, { clock: saved.u64('clock'), ...(realtime !== undefined && { realtime }) }, elapsed)
 }
 
-/** Of the first vCPU, in the state of a VM. */
-export const tscOf = (state: Json): bigint | undefined =>
-  savedTsc(new SavedFields('VM', state).array('vcpus', VCPUS_MAX, (one) => one)[0])
+/** Of every vCPU, in the state of a VM. */
+export const savedTscs = (state: Json): SavedTsc[] =>
+  new SavedFields('VM', state).array('vcpus', VCPUS_MAX, (vcpu) => savedTsc(vcpu))
 
 function exactly(bytes: Uint8Array, size: number): Uint8Array {
   if (bytes.length !== size) throw refused('its interval timer is none')
