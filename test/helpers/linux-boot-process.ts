@@ -33,7 +33,7 @@ const machine = await createMachine({
     },
   },
   acpi: plain,
-  pit: plain,
+  pit: true,
   policyMemory: policyMemory(),
   reactor,
   log,
