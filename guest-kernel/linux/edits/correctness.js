@@ -126,7 +126,7 @@ early_initcall(ask_for_tsc_shift);
     instead: '	return (u64)rdtsc_ordered() - tsc_shift();\n',
   },
   {
-    why: "and the scheduler's",
+    why: 'the clock of the scheduler goes without it as well',
     file: 'arch/x86/kernel/tsc.c',
     anchor: 'u64 tsc_now = rdtsc();',
     instead: 'u64 tsc_now = rdtsc() - tsc_shift();',
