@@ -59,3 +59,13 @@ test('the table has a line for each check, a verdict, and no colours in a pipe',
   t.regex(stdout, /^\d+ pass, \d+ warn, \d+ fail: /m)
   t.false(stdout.includes('\u001b'))
 })
+
+test('the verdict names the levels that run: a microVM takes its Linux, and what makes root images', async (t) => {
+  const { stdout } = await commandLine(t)(['doctor'])
+  if (!/, 0 fail: /.test(stdout)) return t.regex(stdout, /: mend what fails and ask again\.$/m)
+  const hasLinux = /✓ pass {2}Linux of microVMs/.test(stdout) && /✓ pass {2}Root images/.test(stdout)
+  return t.regex(
+    stdout,
+    hasLinux ? /: container, unikernel and microvm can run here\./ : /: container and unikernel can/,
+  )
+})
