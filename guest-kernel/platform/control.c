@@ -29,7 +29,7 @@ static bool args_complete;
 static _Alignas(8) uint8_t small[sizeof(struct cloister_release)];
 
 static uint64_t input_total = UINT64_MAX;
-static bool held;
+static bool held, unanswered; /* a hold was asked for: the program stands still, and the host was not told yet */
 
 void control_init(void) {
   /* Two bytes for each of the message, so that pointers to its strings fit behind it; less in a tiny machine. */
@@ -81,7 +81,7 @@ static void take_message(void) {
     memcpy(&signo, small, sizeof signo);
     if (signo >= 1 && signo <= SIGNAL_MAX) personality_signal_arrived((int)signo);
   } else if (header.type == CLOISTER_MSG_HOLD && !header.length) {
-    held = true;
+    held = unanswered = true;
   } else if (header.type == CLOISTER_MSG_RELEASE && header.length == sizeof(struct cloister_release)) {
     take_release((const struct cloister_release *)small);
   } else {
@@ -132,8 +132,13 @@ void control_hold(void) {
   static bool holding;
   if (!held || holding) return;
   holding = true;
-  console_send(CLOISTER_MSG_HELD, NULL, 0);
   while (held) {
+    /* A release and the next hold may come together: each hold is answered. */
+    if (unanswered) {
+      unanswered = false;
+      console_send(CLOISTER_MSG_HELD, NULL, 0);
+      continue; /* it may have looked at the console, waiting for room */
+    }
     wait_for_interrupt();
     if (__atomic_fetch_and(&pending_interrupts, ~PENDING_CONSOLE, __ATOMIC_SEQ_CST) & PENDING_CONSOLE) console_interrupted();
   }

@@ -81,6 +81,16 @@ kvmTestSerial('the original and its copies have random numbers, a name and a tim
   for (const copy of copies) t.false(copy.output().includes('ready'))
 })
 
+kvmTestSerial('one that stands still is saved twice: its release and the next hold come together', async (t) => {
+  const live = await started(t, identity('still'))
+  await live.outputWith(/ready/)
+  await live.instance.pause!()
+  await snapshotOf(t, live)
+  await snapshotOf(t, live)
+  await live.instance.resume!()
+  t.is((await ask(live, 'now')).host, 'still')
+})
+
 kvmTestSerial('a program caught while it draws random numbers never sees one that another copy sees', async (t) => {
   const original = await started(t, identity('draws', { argv: [IDENTITY, 'draw'], interactive: false }))
   await original.outputWith(/\n.*\n/)
