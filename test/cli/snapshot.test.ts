@@ -187,12 +187,22 @@ kvmTestSerial('a VMM that is killed while it saves leaves no half snapshot', asy
   const cloister = detachedCommandLine(t)
   await start(t, cloister)
   const place = places(cloister)
-  const { result } = cloister.start(['snapshot', 'create', 'web', 'ready'])
   const making = () => (existsSync(place) ? readdirSync(place) : []).filter((name) => name.includes('.new-'))
-  for (let looks = 0; making().length === 0 && looks < 1e6; looks++)
-    await new Promise((resolve) => setImmediate(resolve))
-  for (const { pid } of holdersOf(cloister.root)) process.kill(pid, 'SIGKILL')
-  const { status, stderr } = await result
+  const killedWhileSaving = async () => {
+    const { result } = cloister.start(['snapshot', 'create', 'web', 'ready'])
+    for (let looks = 0; making().length === 0 && looks < 1e6; looks++)
+      await new Promise((resolve) => setImmediate(resolve))
+    for (const { pid } of holdersOf(cloister.root)) process.kill(pid, 'SIGKILL')
+    return await result
+  }
+  let { status, stderr } = await killedWhileSaving()
+  // On a busy host it may be done before it is killed.
+  for (let again = 0; status === 0 && again < 5; again++) {
+    await cloister(['snapshot', 'rm', 'ready'])
+    await cloister(['rm', 'web'])
+    await start(t, cloister)
+    ;({ status, stderr } = await killedWhileSaving())
+  }
   t.is(status, 125)
   t.regex(stderr, /^cloister: Cannot take a snapshot of instance "web": it has ended\.\n/)
   t.deepEqual(await listed(cloister), [])
