@@ -12,6 +12,7 @@ import { packageRoot } from '../../src/paths.ts'
 
 const ROOTFS = join(packageRoot, 'rootfs')
 const PATIENCE_MS = 10_000
+const HANG_MS = 120_000
 
 export interface AgentUnderTest {
   readonly pid: number
@@ -48,6 +49,7 @@ export async function withAgent(
   run: (agent: AgentUnderTest) => Promise<void>,
   program = join(ROOTFS, 'build/agent-checked'),
 ): Promise<void> {
+  t.timeout(HANG_MS, 'the agent, or its host, waits in vain')
   const directory = mkdtempSync(join(tmpdir(), 'agent-test-'))
   const path = join(directory, 'socket')
   const process = spawn(program, ['--socket', path], {
