@@ -2,80 +2,35 @@ import test from 'ava'
 import fc from 'fast-check'
 import { virtioBlk } from '../../src/devices/virtio-blk.ts'
 import { VIRTIO_F_VERSION_1 } from '../../src/virtio/device.ts'
+import {
+  ask,
+  askRanges,
+  DATA,
+  DISCARD,
+  F,
+  FLUSH,
+  GET_ID,
+  HEADER,
+  IN,
+  IOERR,
+  OK,
+  OUT,
+  pattern,
+  range,
+  SECTORS,
+  STATUS,
+  start,
+  toDevice,
+  toDriver,
+  UNSUPP,
+  UNTOUCHED,
+  WRITE_ZEROES,
+  writeHeader,
+} from '../helpers/blk.ts'
 import type { Buffer } from '../helpers/driver-queue.ts'
 import { createGuardedMemory } from '../helpers/guarded-memory.ts'
-import { createMemoryDisk, type MemoryDisk } from '../helpers/memory-disk.ts'
+import { createMemoryDisk } from '../helpers/memory-disk.ts'
 import { ALL_RING_FEATURES, MmioDriver } from '../helpers/mmio-driver.ts'
-
-const [IN, OUT, FLUSH, GET_ID, DISCARD, WRITE_ZEROES] = [0, 1, 4, 8, 11, 13] as const
-const [OK, IOERR, UNSUPP] = [0, 1, 2] as const
-const UNTOUCHED = 0xee
-const F = { RO: 1n << 5n, FLUSH: 1n << 9n, CONFIG_WCE: 1n << 11n, DISCARD: 1n << 13n, WRITE_ZEROES: 1n << 14n } as const
-
-const HEADER = 0x4000
-const STATUS = 0x4100
-const DATA = 0x8000
-const SECTORS = 64
-
-interface Fixture {
-  readonly disk: MemoryDisk
-  readonly driver: MmioDriver
-}
-
-const start = ({
-  disk = createMemoryDisk({ sectors: SECTORS }),
-  features = undefined as bigint | undefined,
-}: {
-  disk?: MemoryDisk
-  features?: bigint
-} = {}): Fixture => {
-  const device = virtioBlk(disk)
-  const driver = new MmioDriver(device)
-  driver.start({ features: (features ?? device.features) | ALL_RING_FEATURES, size: 64 })
-  return { disk, driver }
-}
-
-const writeHeader = ({ driver }: Fixture, type: number, sector: bigint | number): Buffer => {
-  const view = new DataView(new ArrayBuffer(16))
-  view.setUint32(0, type, true)
-  view.setBigUint64(8, BigInt.asUintN(64, BigInt(sector)), true)
-  driver.memory.bytes(HEADER, 16).set(new Uint8Array(view.buffer))
-  return { gpa: HEADER, length: 16 }
-}
-
-/** Sends one request. @returns its status byte, and the used length if it came back. */
-const ask = (
-  fixture: Fixture,
-  type: number,
-  sector: bigint | number,
-  ...data: readonly Buffer[]
-): { status: number; used: number | undefined } => {
-  const { driver } = fixture
-  const header = writeHeader(fixture, type, sector)
-  driver.memory.bytes(STATUS, 1)[0] = UNTOUCHED
-  driver.queue(0).post(header, ...data, { gpa: STATUS, length: 1, write: true })
-  driver.kick(0)
-  return { status: driver.memory.bytes(STATUS, 1)[0]!, used: driver.queue(0).takeUsed()[0]?.length }
-}
-
-const toDevice = (length: number): Buffer => ({ gpa: DATA, length })
-const toDriver = (length: number): Buffer => ({ gpa: DATA, length, write: true })
-const pattern = (length: number, seed = 1) => Uint8Array.from({ length }, (_, at) => (at * 7 + seed) & 0xff)
-
-const range = (sector: bigint | number, sectors: number, flags = 0): Uint8Array => {
-  const view = new DataView(new ArrayBuffer(16))
-  view.setBigUint64(0, BigInt.asUintN(64, BigInt(sector)), true)
-  view.setUint32(8, sectors, true)
-  view.setUint32(12, flags, true)
-  return new Uint8Array(view.buffer)
-}
-
-const askRanges = (fixture: Fixture, type: number, ...ranges: readonly Uint8Array[]) => {
-  const bytes = ranges.flatMap((one) => [...one])
-  if (bytes.length === 0) return ask(fixture, type, 0)
-  fixture.driver.memory.bytes(DATA, bytes.length).set(bytes)
-  return ask(fixture, type, 0, toDevice(bytes.length))
-}
 
 test('virtio-blk tells its size in sectors, its block size and its limits (§5.2.4)', (t) => {
   const { driver } = start()
@@ -250,82 +205,6 @@ test('requests end in any order, each with its own chain', (t) => {
     [heads[2]!, heads[0]!, heads[1]!],
   )
   t.deepEqual(driver.memory.bytes(DATA, 3 * 512).slice(), pattern(3 * 512))
-})
-
-test('a reset waits for what the host does with the driver’s buffers (§2.4.1, class 5)', (t) => {
-  const fixture = start({ disk: createMemoryDisk({ sectors: SECTORS, late: true }) })
-  t.is(ask(fixture, IN, 0, toDriver(512)).status, UNTOUCHED)
-  fixture.driver.write('Status', 0)
-  t.deepEqual(fixture.disk.underWay, [])
-  t.is(fixture.driver.memory.bytes(STATUS, 1)[0], UNTOUCHED, 'its queue is no longer the device’s to use')
-})
-
-test('a queue that is stopped gives its buffers back like a reset: nothing is read into them later (§4.2.2.2)', (t) => {
-  const fixture = start({ disk: createMemoryDisk({ sectors: SECTORS, late: true }) })
-  const { disk, driver } = fixture
-  t.is(ask(fixture, IN, 0, toDriver(512)).status, UNTOUCHED)
-  driver.write('QueueSel', 0)
-  driver.write('QueueReady', 0)
-  t.deepEqual(disk.underWay, [])
-  t.is(driver.memory.bytes(STATUS, 1)[0], UNTOUCHED, 'its queue is no longer the device’s to use')
-  t.false(driver.needsReset)
-})
-
-test('where a reset cannot wait, a request that ends later is seen by nobody, and the device is idle only then', async (t) => {
-  const disk = { ...createMemoryDisk({ sectors: SECTORS, late: true }), drain: () => {} }
-  const device = virtioBlk(disk)
-  const driver = new MmioDriver(device)
-  driver.start({ features: device.features | ALL_RING_FEATURES })
-  const fixture = { disk, driver }
-  t.is(ask(fixture, FLUSH, 0).status, UNTOUCHED)
-  let idle = false
-  const waiting = device.idle().then(() => {
-    idle = true
-  })
-  driver.write('Status', 0)
-  await Promise.resolve()
-  t.false(idle)
-  disk.underWay[0]!()
-  await waiting
-  t.is(driver.memory.bytes(STATUS, 1)[0], UNTOUCHED)
-  await device.idle()
-})
-
-/** A disk that cannot wait at a reset, and a driver that has sent one request. */
-const resetUnderWay = (features: bigint | undefined, type: number, ...ranges: readonly Uint8Array[]) => {
-  const disk = { ...createMemoryDisk({ sectors: SECTORS, late: true }), drain: () => {} }
-  const device = virtioBlk(disk)
-  const driver = new MmioDriver(device)
-  const begin = () => driver.start({ features: (features ?? device.features) | ALL_RING_FEATURES, size: 64 })
-  begin()
-  const fixture = { disk, driver }
-  if (ranges.length > 0) askRanges(fixture, type, ...ranges)
-  else ask(fixture, type, 0, toDevice(512))
-  driver.write('Status', 0)
-  begin()
-  return fixture
-}
-
-test('a request of a driver that is gone never comes after one of the next driver: that one waits', (t) => {
-  const fixture = resetUnderWay(undefined, OUT)
-  const { disk, driver } = fixture
-  t.is(ask(fixture, OUT, 1, toDevice(512)).status, UNTOUCHED)
-  t.deepEqual(disk.asked, ['write 0+512'])
-  disk.underWay.shift()!()
-  t.deepEqual(disk.asked, ['write 0+512', 'write 512+512'], 'served without another kick')
-  disk.underWay.shift()!()
-  t.is(driver.memory.bytes(STATUS, 1)[0], OK)
-})
-
-test('ranges and syncs that a driver had still to come are not done when it is gone', (t) => {
-  for (const fixture of [
-    resetUnderWay(undefined, WRITE_ZEROES, range(0, 1), range(2, 1), range(4, 1)),
-    resetUnderWay(VIRTIO_F_VERSION_1, OUT),
-  ]) {
-    fixture.disk.underWay.shift()!()
-    t.is(fixture.disk.asked.length, 1)
-    t.is(fixture.disk.underWay.length, 0)
-  }
 })
 
 test('a driver that keeps to the sizes of segments and their number never sends too much at once (§5.2.4)', (t) => {

@@ -23,15 +23,15 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { virtioBalloon } from '../../src/devices/virtio-balloon.ts'
 import { virtioRng } from '../../src/devices/virtio-rng.ts'
 import { HostError } from '../../src/errors.ts'
 import { MIB } from '../../src/memory/memory-map.ts'
 import { openSnapshot } from '../../src/snapshot/open-snapshot.ts'
-import { readSavedSpec } from '../../src/snapshot/saved-spec.ts'
 import type { Json } from '../../src/virtio/saved-state.ts'
+import { altered, choices, hostileValue, how } from '../helpers/hostile-json.ts'
 import { kvmTestSerial } from '../helpers/kvm.ts'
 import { bootStorm, restoreStorm } from '../helpers/storm.ts'
 import { openFds } from '../kvm-bindings/real-mode-guest.ts'
@@ -122,51 +122,6 @@ function seal(directory: string): void {
   }
   writeFileSync(join(directory, 'snapshot.sha256'), `${sha256(text)}  snapshot.json\n`)
 }
-
-const hostileValue = fc.oneof(
-  fc.constantFrom<Json>(
-    null,
-    true,
-    -1,
-    0,
-    1.5,
-    2 ** 32,
-    2 ** 53,
-    1e308,
-    '',
-    '0x0',
-    '0xffffffffffffffff',
-    'A'.repeat(5000),
-    [],
-    {},
-  ),
-  fc.constantFrom<Json>('../../etc/passwd', '/dev/zero', { __proto__: null, length: 7 }, [[]], [null], ['0x1', '0x2']),
-  fc.jsonValue({ maxDepth: 2 }) as fc.Arbitrary<Json>,
-)
-
-/** One value somewhere in the tree replaced, left out, or doubled. */
-function altered(json: Json, choices: readonly number[], value: Json, how: 'replace' | 'remove' | 'add'): Json {
-  const walk = (node: Json, depth: number): Json => {
-    if (typeof node !== 'object' || node === null) return value
-    const copy = (Array.isArray(node) ? [...node] : { ...node }) as Record<string, Json>
-    const keys = Object.keys(copy)
-    if (keys.length === 0 || depth >= choices.length) {
-      if (how === 'add') copy.surplus = value
-      return how === 'replace' ? value : (copy as Json)
-    }
-    const key = keys[choices[depth]! % keys.length]!
-    const inner = copy[key]!
-    const deeper = typeof inner === 'object' && inner !== null && choices[depth]! % 7 !== 0
-    if (deeper) copy[key] = walk(inner, depth + 1)
-    else if (how === 'remove') delete copy[key]
-    else copy[key] = value
-    return copy as Json
-  }
-  return walk(json, 0)
-}
-
-const choices = fc.array(fc.nat(10_000), { minLength: 1, maxLength: 6 })
-const how = fc.constantFrom('replace', 'remove', 'add') as fc.Arbitrary<'replace' | 'remove' | 'add'>
 
 kvmTestSerial('a byte that is flipped in any file is found, or was of no use', async (t) => {
   t.timeout(PATIENCE_MS)
@@ -402,55 +357,4 @@ kvmTestSerial('one of another version, level, processor or KVM is refused with t
       t.truthy((error as HostError).hint)
     })
   }
-})
-
-const spec = {
-  name: 'web',
-  isolation: 'microvm',
-  source: { kind: 'rootfs', directory: '/srv/root' },
-  program: '/bin/sh',
-  argv: ['sh', '-c', 'true'],
-  env: ['PATH=/bin'],
-  cwd: '/',
-  memoryBytes: 2 ** 27,
-  cpus: 1,
-  interactive: false,
-  tty: true,
-  user: { uid: 1, gid: 1 },
-  volumes: [{ source: '/a', target: '/b', readOnly: true }],
-  network: { kind: 'network', name: 'default', rate: { bytesPerSecond: 1000 } },
-  disks: [{ path: '/x.img', readOnly: false, copyOnWrite: true }],
-}
-
-test('what an instance was asked to run comes back as it was, without what was for that run only', (t) => {
-  t.deepEqual(readSavedSpec({ ...spec, from: '/somewhere', trace: { kind: 'exits' }, cold: true }) as unknown, spec)
-})
-
-test('anything else in its place is refused', (t) => {
-  fc.assert(
-    fc.property(choices, hostileValue, how, (path, value, change) => {
-      try {
-        const read = readSavedSpec(altered(spec as unknown as Json, path, value, change))
-        return (
-          typeof read.program === 'string' &&
-          read.argv.every((word) => typeof word === 'string') &&
-          read.cwd.startsWith('/')
-        )
-      } catch (error) {
-        return error instanceof HostError
-      }
-    }),
-    { numRuns: 500 },
-  )
-  for (const [name, value] of [
-    ['name', '../up'],
-    ['memoryBytes', 2 ** 60],
-    ['cwd', 'relative'],
-    ['env', ['A=\0']],
-    ['user', { uid: -1, gid: 0 }],
-  ] as const)
-    t.throws(() => readSavedSpec({ ...spec, [name]: value } as unknown as Json), {
-      instanceOf: HostError,
-      message: new RegExp(name),
-    })
 })

@@ -1,9 +1,6 @@
 import test from 'ava'
-import { HostError } from '../../src/errors.ts'
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from '../../src/virtio/device.ts'
-import { INTERRUPT_USED_BUFFER } from '../../src/virtio/interrupt-line.ts'
 import { MMIO_OFFSET, MMIO_REGISTERS } from '../../src/virtio/registers.ts'
-import type { JsonObject } from '../../src/virtio/saved-state.ts'
 import { DriverQueue } from '../helpers/driver-queue.ts'
 import { HIGH } from '../helpers/guarded-memory.ts'
 import {
@@ -11,29 +8,16 @@ import {
   ALL_RING_FEATURES,
   DEVICE_NEEDS_RESET,
   DRIVER,
-  DRIVER_OK,
   FAILED,
   FEATURES_OK,
-  MmioDriver,
   READY,
 } from '../helpers/mmio-driver.ts'
-import { createProbeDevice, type ProbeOptions } from '../helpers/probe-device.ts'
+import { probeDriver, startedProbe } from '../helpers/probe-driver.ts'
 
 const DATA = 0x8000
 
-const create = (options: ProbeOptions = {}) => {
-  const probe = createProbeDevice(options)
-  return { probe, driver: new MmioDriver(probe) }
-}
-
-const started = (options: ProbeOptions & { features?: bigint } = {}) => {
-  const made = create(options)
-  made.driver.start({ features: options.features ?? ALL_RING_FEATURES })
-  return { ...made, queue: made.driver.queue(0) }
-}
-
 test('the first registers say what it is (§4.2.2)', (t) => {
-  const { driver } = create()
+  const { driver } = probeDriver()
   t.is(driver.read('MagicValue'), 0x74726976)
   t.is(driver.read('Version'), 2)
   t.is(driver.read('DeviceID'), 42)
@@ -41,7 +25,7 @@ test('the first registers say what it is (§4.2.2)', (t) => {
 })
 
 test('features are offered in words of 32 bits; the transport adds its own', (t) => {
-  const { driver } = create({ features: 5n })
+  const { driver } = probeDriver({ features: 5n })
   t.is(driver.offeredFeatures(), 5n | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
   driver.write('DeviceFeaturesSel', 2)
   t.is(driver.read('DeviceFeatures'), 0)
@@ -50,25 +34,25 @@ test('features are offered in words of 32 bits; the transport adds its own', (t)
 })
 
 test('the device becomes active at DRIVER_OK, with the features negotiated', (t) => {
-  const { probe, driver } = started({ features: 1n | VIRTIO_F_VERSION_1 })
+  const { probe, driver } = startedProbe({ features: 1n | VIRTIO_F_VERSION_1 })
   t.is(driver.status, READY)
   t.is(probe.host?.features, 1n | VIRTIO_F_VERSION_1)
   t.deepEqual(probe.calls, ['reset', 'activate', 'onAvailable 0'])
 })
 
 test('features that were never offered leave FEATURES_OK unset (class 4)', (t) => {
-  const { driver } = create({ features: 1n })
+  const { driver } = probeDriver({ features: 1n })
   t.false(driver.negotiate(VIRTIO_F_VERSION_1 | 2n))
   t.true(driver.negotiate(VIRTIO_F_VERSION_1 | 1n))
 })
 
 test('a driver without VIRTIO_F_VERSION_1 is turned away (§6.2)', (t) => {
-  const { driver } = create()
+  const { driver } = probeDriver()
   t.false(driver.negotiate(VIRTIO_F_INDIRECT_DESC))
 })
 
 test('features written before DRIVER or after FEATURES_OK are ignored (class 4)', (t) => {
-  const { probe, driver } = create({ features: 3n })
+  const { probe, driver } = probeDriver({ features: 3n })
   driver.writeFeatures(2n)
   driver.negotiate(VIRTIO_F_VERSION_1 | 1n)
   driver.writeFeatures(VIRTIO_F_VERSION_1 | 3n)
@@ -77,7 +61,7 @@ test('features written before DRIVER or after FEATURES_OK are ignored (class 4)'
 })
 
 test('status bits skipped, cleared or unknown change nothing (class 3)', (t) => {
-  const { driver } = create()
+  const { driver } = probeDriver()
   driver.write('Status', READY)
   t.is(driver.status, 0)
   driver.write('Status', ACKNOWLEDGE)
@@ -90,7 +74,7 @@ test('status bits skipped, cleared or unknown change nothing (class 3)', (t) => 
 })
 
 test('FAILED stops the device until it is reset', (t) => {
-  const { probe, driver, queue } = started()
+  const { probe, driver, queue } = startedProbe()
   driver.write('Status', READY | FAILED)
   queue.post({ gpa: DATA, length: 4 })
   driver.kick(0)
@@ -100,7 +84,7 @@ test('FAILED stops the device until it is reset', (t) => {
 
 for (const size of [0, 3, 65, 128, 0x10000, 0xffffffff]) {
   test(`a queue of size ${size} does not become ready, and the device asks for a reset (class 1)`, (t) => {
-    const { driver } = create()
+    const { driver } = probeDriver()
     driver.negotiate(ALL_RING_FEATURES)
     driver.setUpQueue(0, new DriverQueue(driver.memory, 0x1000, 8))
     t.is(driver.read('QueueReady'), 1)
@@ -134,7 +118,7 @@ const AREAS: readonly [title: string, descriptors: bigint, available: bigint, us
 
 for (const [title, descriptors, available, used] of AREAS) {
   test(`${title} is refused, and the device asks for a reset (class 10)`, (t) => {
-    const { driver } = create()
+    const { driver } = probeDriver()
     driver.negotiate(ALL_RING_FEATURES)
     driver.write('QueueSel', 0)
     driver.write('QueueNum', 8)
@@ -151,7 +135,7 @@ for (const [title, descriptors, available, used] of AREAS) {
 }
 
 test('rings may lie above 4 GiB, side by side', (t) => {
-  const { probe, driver } = create()
+  const { probe, driver } = probeDriver()
   driver.negotiate(ALL_RING_FEATURES)
   const queue = new DriverQueue(driver.memory, HIGH.gpa, 64)
   driver.setUpQueue(0, queue)
@@ -162,7 +146,7 @@ test('rings may lie above 4 GiB, side by side', (t) => {
 })
 
 test('size, addresses and the ready bit stay as they were at DRIVER_OK (class 2)', (t) => {
-  const { probe, driver, queue } = started()
+  const { probe, driver, queue } = startedProbe()
   driver.write('QueueSel', 0)
   driver.write('QueueNum', 64)
   driver.writeAddress('QueueDesc', 0x9000)
@@ -179,7 +163,7 @@ test('size, addresses and the ready bit stay as they were at DRIVER_OK (class 2)
 })
 
 test('a ready queue is not set up again before DRIVER_OK either (class 2)', (t) => {
-  const { driver } = create()
+  const { driver } = probeDriver()
   driver.negotiate(ALL_RING_FEATURES)
   const queue = new DriverQueue(driver.memory, 0x1000, 8)
   driver.setUpQueue(0, queue)
@@ -191,7 +175,7 @@ test('a ready queue is not set up again before DRIVER_OK either (class 2)', (t) 
 })
 
 test('QueueReady 0 stops a queue for good until a reset; its chains turn stale (§4.2.2.2)', (t) => {
-  const { probe, driver, queue } = started()
+  const { probe, driver, queue } = startedProbe()
   queue.post({ gpa: DATA, length: 4 })
   driver.kick(0)
   driver.write('QueueReady', 0)
@@ -205,7 +189,7 @@ test('QueueReady 0 stops a queue for good until a reset; its chains turn stale (
 })
 
 test('queues that do not exist have size 0, are not ready, and take neither set-up nor notification (class 6)', (t) => {
-  const { driver, probe } = started()
+  const { driver, probe } = startedProbe()
   for (const index of [1, 31, 0xffff, 0x8000_0000, 0xffff_ffff]) {
     driver.write('QueueSel', index)
     t.is(driver.read('QueueNumMax'), 0)
@@ -221,7 +205,7 @@ test('queues that do not exist have size 0, are not ready, and take neither set-
 })
 
 test('registers take aligned accesses of 4 bytes; others read 0 and write nothing (class 7)', (t) => {
-  const { driver } = started()
+  const { driver } = startedProbe()
   for (const [offset, width] of [
     [MMIO_OFFSET.MagicValue, 1],
     [MMIO_OFFSET.MagicValue, 2],
@@ -245,7 +229,7 @@ test('every register can be accessed as its row says, and not otherwise (§4.2.2
       ['read', 'r'],
       ['write', 'w'],
     ] as const) {
-      const { driver } = create()
+      const { driver } = probeDriver()
       if (verb === 'read') driver.read(name)
       else driver.write(name, 1)
       const refused = driver.log.some((line) => line.includes(`${verb} of 4 bytes`))
@@ -255,7 +239,7 @@ test('every register can be accessed as its row says, and not otherwise (§4.2.2
 })
 
 test('reading a write-only register gives 0, writing a read-only one or none does nothing', (t) => {
-  const { driver } = started()
+  const { driver } = startedProbe()
   t.is(driver.read('QueueNotify'), 0)
   for (let offset = 0; offset < 0x100; offset += 4) {
     const data = new Uint8Array(4)
@@ -269,13 +253,13 @@ test('reading a write-only register gives 0, writing a read-only one or none doe
 })
 
 test('there is no shared memory region: its length reads as -1 (§4.2.2)', (t) => {
-  const { driver } = create()
+  const { driver } = probeDriver()
   t.is(driver.read('SHMLenLow'), 0xffffffff)
   t.is(driver.read('SHMLenHigh'), 0xffffffff)
 })
 
 test('the configuration space is read in any width and reads 0 past its end (class 8)', (t) => {
-  const { driver } = create({ config: Uint8Array.from([1, 2, 3, 4, 5, 6]) })
+  const { driver } = probeDriver({ config: Uint8Array.from([1, 2, 3, 4, 5, 6]) })
   t.deepEqual([...driver.readConfig(0, 8)], [1, 2, 3, 4, 5, 6, 0, 0])
   t.deepEqual([...driver.readConfig(5, 1)], [6])
   t.deepEqual([...driver.readConfig(3, 2)], [4, 5])
@@ -285,7 +269,7 @@ test('the configuration space is read in any width and reads 0 past its end (cla
 
 test('a read-only configuration space ignores writes, and so does what lies past the end of any (class 8)', (t) => {
   const config = Uint8Array.from([1, 2, 3, 4])
-  const { probe, driver } = create({ config })
+  const { probe, driver } = probeDriver({ config })
   driver.writeAt(0x100, 0xffffffff, 4)
   t.deepEqual([...config], [1, 2, 3, 4])
 
@@ -299,7 +283,7 @@ test('a read-only configuration space ignores writes, and so does what lies past
 })
 
 test('a change of the configuration is a new generation and an interrupt, once the driver is there', (t) => {
-  const { probe, driver } = started()
+  const { probe, driver } = startedProbe()
   const before = driver.read('ConfigGeneration')
   probe.host!.configChanged()
   t.not(driver.read('ConfigGeneration'), before)
@@ -308,7 +292,7 @@ test('a change of the configuration is a new generation and an interrupt, once t
 })
 
 test('InterruptACK clears the bits it names and no other', (t) => {
-  const { probe, driver, queue } = started()
+  const { probe, driver, queue } = startedProbe()
   probe.onChain = (chain) => chain.complete(0)
   queue.post({ gpa: DATA, length: 4 })
   driver.kick(0)
@@ -318,237 +302,4 @@ test('InterruptACK clears the bits it names and no other', (t) => {
   t.is(driver.read('InterruptStatus'), 2)
   driver.write('InterruptACK', 0xffffffff)
   t.is(driver.read('InterruptStatus'), 0)
-})
-
-test('nothing is consumed before DRIVER_OK; what was made available by then is served at once (class 9)', (t) => {
-  const { probe, driver } = create()
-  driver.kick(0)
-  driver.negotiate(ALL_RING_FEATURES)
-  const queue = new DriverQueue(driver.memory, 0x1000, 8)
-  driver.setUpQueue(0, queue)
-  queue.post({ gpa: DATA, length: 4 })
-  driver.kick(0)
-  driver.transport.notify(0)
-  driver.transport.drain()
-  t.deepEqual(probe.chains, [])
-  driver.write('Status', READY)
-  t.is(probe.chains.length, 1)
-})
-
-test('a storm of notifications costs no memory and one look at the ring each (class 9)', (t) => {
-  const { probe, driver } = started()
-  for (let i = 0; i < 10_000; i++) driver.kick(0)
-  t.is(driver.deferred.length, 0)
-  t.is(probe.calls.filter((call) => call === 'onAvailable 0').length, 10_001)
-})
-
-test('whatever a driver does wrong is logged a bounded number of times (class 27)', (t) => {
-  const { driver } = started()
-  for (let i = 0; i < 1000; i++) driver.write('MagicValue', i)
-  driver.write('Status', 0)
-  for (let i = 0; i < 1000; i++) driver.write('MagicValue', i)
-  t.is(driver.log.length, 32)
-  t.regex(driver.log[31]!, /further mistakes are not logged/)
-})
-
-test('an exception in the device ends in DEVICE_NEEDS_RESET, not in the caller', (t) => {
-  const { probe, driver, queue } = started()
-  probe.onChain = () => {
-    throw new Error('the backend is gone')
-  }
-  queue.post({ gpa: DATA, length: 4 })
-  t.notThrows(() => driver.kick(0))
-  t.true(driver.needsReset)
-  t.regex(driver.log[0]!, /device failed: the backend is gone/)
-  t.is(probe.calls.at(-1), 'halted')
-})
-
-test('chains completed before a mistake are still given back', (t) => {
-  const { probe, driver, queue } = started()
-  probe.onChain = (chain) => chain.complete(0)
-  queue.post({ gpa: DATA, length: 4 })
-  queue.offer(99)
-  driver.kick(0)
-  t.true(driver.needsReset)
-  t.is(queue.usedIndex, 1)
-  t.is(driver.read('InterruptStatus'), 3)
-})
-
-test('reset in the middle of everything leaves a device as new (class 5)', (t) => {
-  const { probe, driver, queue } = started()
-  queue.post({ gpa: DATA, length: 4 })
-  driver.kick(0)
-  probe.host!.configChanged()
-  driver.write('Status', 0)
-  t.is(driver.status, 0)
-  t.is(driver.read('InterruptStatus'), 0)
-  t.is(driver.read('QueueReady'), 0)
-  const chains = probe.chains.length
-  queue.post({ gpa: DATA, length: 4 })
-  driver.kick(0)
-  t.is(probe.chains.length, chains)
-  t.true(driver.negotiate(ALL_RING_FEATURES))
-})
-
-test('a reset from inside the handler ends the turn (class 5)', (t) => {
-  const { probe, driver, queue } = started()
-  let taken = 0
-  probe.onChain = (chain) => {
-    taken++
-    driver.write('Status', 0)
-    chain.complete(0)
-  }
-  for (let i = 0; i < 4; i++) queue.post({ gpa: DATA, length: 4 })
-  driver.kick(0)
-  t.is(taken, 1)
-  t.is(queue.usedIndex, 0)
-  t.is(driver.settle(), 0)
-})
-
-test('a queue served from inside the handler of another has its turn after it, before the interrupt', (t) => {
-  const { probe, driver } = started({ queueCount: 2 })
-  const order: string[] = []
-  probe.onChain = (chain, index) => {
-    order.push(`begin ${index}`)
-    if (index === 0) probe.host!.serve(1)
-    chain.complete(0)
-    order.push(`end ${index}`)
-  }
-  driver.queue(1).post({ gpa: DATA, length: 4 })
-  driver.queue(0).post({ gpa: DATA, length: 4 })
-  driver.kick(0)
-  t.deepEqual(order, ['begin 0', 'end 0', 'begin 1', 'end 1'])
-  t.is(driver.interrupts, 1)
-})
-
-test('queues that wake each other without end are put off to later turns of the event loop', (t) => {
-  const { probe, driver } = started({ queueCount: 2 })
-  probe.onAvailable = (index) => probe.host!.serve(1 - index)
-  driver.kick(0)
-  t.is(driver.deferred.length, 1)
-  t.is(driver.settle(5), 5)
-})
-
-test('drain handles all that is available now', (t) => {
-  const { probe, driver } = started({ queueCount: 2 })
-  probe.onChain = (chain) => chain.complete(0)
-  for (let i = 0; i < 8; i++) driver.queue(1).post({ gpa: DATA, length: 4 })
-  driver.queue(0).post({ gpa: DATA, length: 4 })
-  driver.transport.drain()
-  t.is(driver.queue(0).usedIndex, 1)
-  t.is(driver.queue(1).usedIndex, 8)
-})
-
-test('state saved in mid-flight goes on in another transport: chains taken come again, in order', (t) => {
-  const { probe, driver, queue } = started({ queueCount: 2, features: 1n | ALL_RING_FEATURES })
-  const heads = [1, 2, 3].map((length) => queue.post({ gpa: DATA, length, write: true }))
-  driver.kick(0)
-  probe.chains[1]!.complete(2)
-  const later = queue.post({ gpa: DATA, length: 4, write: true })
-  const state = JSON.parse(JSON.stringify(driver.transport.save()))
-
-  const copy = createProbeDevice({ queueCount: 2, features: 1n })
-  const second = new MmioDriver(copy, driver.guarded)
-  second.transport.restore(state)
-  t.deepEqual(second.transport.save(), { ...state, configGeneration: state.configGeneration + 1 })
-  second.settle()
-  t.deepEqual(
-    copy.chains.map(({ writableBytes }) => writableBytes),
-    [1, 3, 4],
-  )
-  t.is(copy.host?.features, 1n | ALL_RING_FEATURES)
-  t.is(second.status, READY)
-  for (const chain of copy.chains) chain.complete(1)
-  t.deepEqual(
-    queue.takeUsed().map(({ id }) => id),
-    [heads[1], heads[0], heads[2], later],
-  )
-})
-
-test('a saved state that was altered is refused with the field that is wrong (class 32)', (t) => {
-  const { driver } = started()
-  const state = driver.transport.save()
-  for (const [field, value] of [
-    ['device', 'net'],
-    ['status', 256],
-    ['status', '15'],
-    ['driverFeatures', '0xzz'],
-    ['queues', [{}, {}]],
-    ['queues', 7],
-    ['interruptStatus', -1],
-  ] as const) {
-    const { driver: other } = create()
-    const error = t.throws(() => other.transport.restore({ ...state, [field]: value }), { instanceOf: HostError })
-    t.regex(error.message, new RegExp(field === 'device' ? 'state of net' : field))
-  }
-})
-
-test('features that this device does not offer are refused, though the saved driver had them (class 32)', (t) => {
-  const { driver } = started({ features: 3n | ALL_RING_FEATURES })
-  const { driver: other, probe } = create({ features: 1n })
-  const error = t.throws(() => other.transport.restore(driver.transport.save()), { instanceOf: HostError })
-  t.regex(error.message, /features/)
-  t.false(probe.calls.includes('activate'))
-  t.is(other.status, 0)
-})
-
-test('a driver that was still choosing features may have chosen what it liked', (t) => {
-  const { driver } = create({ features: 3n })
-  for (const status of [ACKNOWLEDGE, ACKNOWLEDGE | DRIVER]) driver.write('Status', status)
-  driver.write('DriverFeatures', 2)
-  const { driver: other } = create({ features: 1n })
-  other.transport.restore(driver.transport.save())
-  t.is(other.status, ACKNOWLEDGE | DRIVER)
-})
-
-test('a saved queue whose rings are not RAM here is refused (class 32)', (t) => {
-  const { driver } = started()
-  const state = driver.transport.save()
-  const queue = { ...(state.queues as JsonObject[])[0], used: '0xfffffffffffffff0' }
-  const { driver: other } = create()
-  t.throws(() => other.transport.restore({ ...state, queues: [queue] }), { instanceOf: HostError })
-})
-
-test('only DRIVER_OK and no mistake since make a restored device active', (t) => {
-  const { driver } = create()
-  driver.write('Status', ACKNOWLEDGE)
-  driver.write('Status', ACKNOWLEDGE | DRIVER)
-  const { probe, driver: other } = create()
-  other.transport.restore(driver.transport.save())
-  t.is(other.status, ACKNOWLEDGE | DRIVER)
-  t.false(probe.calls.includes('activate'))
-  t.is(other.status & DRIVER_OK, 0)
-})
-
-test('an interrupt that was not acknowledged when it was saved comes again, and no other', (t) => {
-  const { probe, driver, queue } = started()
-  queue.post({ gpa: DATA, length: 4, write: true })
-  driver.kick(0)
-  probe.chains[0]!.complete(4)
-  const unheard = create()
-  unheard.driver.transport.restore(driver.transport.save())
-  t.is(unheard.driver.interrupts, 1)
-  driver.write('InterruptACK', INTERRUPT_USED_BUFFER)
-  const heard = create()
-  heard.driver.transport.restore(driver.transport.save())
-  t.is(heard.driver.interrupts, 0)
-})
-
-test('an acknowledgement that was kept back does not take away the bit of a later interrupt', (t) => {
-  const { probe, driver, queue } = started()
-  queue.post({ gpa: DATA, length: 4, write: true })
-  driver.kick(0)
-  driver.writeKeptBack('InterruptACK', INTERRUPT_USED_BUFFER)
-  probe.chains[0]!.complete(4)
-  t.is(driver.interrupts, 1)
-  t.is(driver.read('InterruptStatus'), INTERRUPT_USED_BUFFER)
-})
-
-test('a saved device has heard of every write that was kept back', (t) => {
-  const { probe, driver, queue } = started()
-  queue.post({ gpa: DATA, length: 4, write: true })
-  driver.kick(0)
-  probe.chains[0]!.complete(4)
-  driver.writeKeptBack('InterruptACK', INTERRUPT_USED_BUFFER)
-  t.is(driver.transport.save().interruptStatus, 0)
 })

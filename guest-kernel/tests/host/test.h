@@ -23,8 +23,8 @@ struct test {
   void (*run)(void);
   tree_writer *tree; /* when the test is about another tree than the usual; it then looks itself whether that booted */
 };
-extern const struct test file_tests[], memory_tests[], process_tests[], boot_tests[], block_tests[], net_tests[],
-  tty_tests[], virtqueue_tests[]; /* ended by an empty one */
+extern const struct test file_tests[], stream_tests[], memory_tests[], process_tests[], boot_tests[], block_tests[],
+  net_tests[], tty_tests[], virtqueue_tests[]; /* ended by an empty one */
 
 #define CHECK(condition) \
   do { \

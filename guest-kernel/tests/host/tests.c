@@ -6,8 +6,8 @@
 
 char *scratch;
 
-static const struct test *const groups[] = {file_tests, memory_tests, process_tests, boot_tests, block_tests, net_tests, tty_tests,
-                                            virtqueue_tests};
+static const struct test *const groups[] = {file_tests, stream_tests, memory_tests, process_tests, boot_tests,
+                                            block_tests, net_tests, tty_tests, virtqueue_tests};
 
 /* The test of this number; -1 lists them all. */
 static const struct test *find(int number) {
